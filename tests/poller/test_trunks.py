@@ -3,16 +3,19 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from trunkwatch.domain.model import Trunk, TrunkOrder
-from trunkwatch.engine.facts import Fact
+from trunkwatch.engine.facts import Fact, StateEntry, TrunkRemoved
 from trunkwatch.engine.snapshot import TrunkState, readiness_problems
 from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.poller import TrunkEngine
+from trunkwatch.poller.source_registry import READ_UNTIL_KEY
 from trunkwatch.report.document import document_of_trunks
 from trunkwatch.sources import Limitation, RefreshReport, TrunkReport
 from trunkwatch.status.trunk_status import parse_trunk_status
+from trunkwatch.store import SqliteStore
 
 from tests.poller.harness import ONE, TWO, Harness, ScriptedSource, config_of
 from tests.support.rows import HOUR, NOW, TRUNK, commit, history, order, run
@@ -145,6 +148,104 @@ def test_a_reload_keeps_the_problems_of_trunks() -> None:
     renamed = config_of(ONE.replace("ci", "renamed"))
     other = TrunkEngine(renamed, harness.store, harness.counters, harness.clock, before=before)
     assert GONE not in [each.trunk for each in other.snapshot.trunks]
+
+
+# ---------------------------------------------------------------------- age, after a start
+
+START = NOW + HOUR
+
+
+def unread_after_start(before: RefreshReport | None, path: Path) -> list[float | None]:
+    """Return up to when GONE is known to be read: before a restart, after it, after an error.
+
+    Args:
+        before: the report of a second refresh before the restart; None for no such refresh.
+        path: of the storage.
+    """
+    harness = Harness(store=SqliteStore(str(path)))
+    both = RefreshReport(trunks={TRUNK: TrunkReport(NOW), GONE: TrunkReport(NOW)})
+    harness.ingest(both, *history("P"), *history("P", trunk=GONE))
+    if before is not None:
+        harness.clock.now = NOW + 600
+        harness.ingest(before)
+    times = [state(harness, GONE).data_at]
+    harness.store.close()
+    again = Harness(store=SqliteStore(str(path)))
+    again.clock.now = START
+    times.append(state(again, GONE).data_at)
+    for _ in range(2):
+        again.ingest(RefreshReport(trunks={TRUNK: TrunkReport(START)}))
+        again.ingest(
+            RefreshReport(trunks={TRUNK: TrunkReport(START), GONE: TrunkReport(None, NOT_FOUND)})
+        )
+        times.append(state(again, GONE).data_at)
+    again.store.close()
+    return times
+
+
+def test_a_trunk_that_fails_at_a_start_is_as_old_as_the_last_success(tmp_path: Path) -> None:
+    """The others are read, and their success is not its own."""
+    assert unread_after_start(None, tmp_path / "a.db") == [NOW] * 4
+
+
+def test_a_trunk_that_failed_before_a_restart_is_no_newer_after_it(tmp_path: Path) -> None:
+    """The success of the others before the restart was not its own."""
+    failed = RefreshReport(
+        trunks={TRUNK: TrunkReport(NOW + 600), GONE: TrunkReport(NOW, NOT_FOUND)}
+    )
+    assert unread_after_start(failed, tmp_path / "a.db") == [NOW] * 4
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "x", ""])
+def test_a_damaged_time_is_unknown(text: str) -> None:
+    """The trunk counts as never read, and the next reading mends it."""
+    harness = Harness()
+    entry = StateEntry(f"{READ_UNTIL_KEY} {GONE.repo} {GONE.branch}", text)
+    harness.ingest(report(), *history("P", trunk=GONE), entry)
+    after = Harness(store=harness.store)
+    assert state(after, GONE).data_at is None
+    after.ingest(report(gone=NOT_FOUND))
+    assert state(after, GONE).data_at is None
+    after.ingest(RefreshReport(trunks={GONE: TrunkReport(NOW)}))
+    assert state(Harness(store=harness.store), GONE).data_at == NOW
+
+
+def test_a_first_reading_that_is_not_complete_is_none_after_a_restart() -> None:
+    """Some of its results are stored, and the others are not read."""
+    harness = Harness()
+    harness.ingest(
+        RefreshReport(trunks={TRUNK: TrunkReport(NOW), GONE: TrunkReport(None)}),
+        *history("P"),
+        *history("P", trunk=GONE),
+    )
+    for each in (harness, Harness(store=harness.store)):
+        assert state(each, GONE).data_at is None
+
+
+def test_a_time_ahead_of_the_clock_is_unknown() -> None:
+    """It is of a clock that was wrong."""
+    harness = Harness()
+    harness.ingest(RefreshReport(trunks={TRUNK: TrunkReport(NOW)}), *history("P"))
+    harness.clock.now = NOW - HOUR
+    harness.ingest(RefreshReport(trunks={TRUNK: TrunkReport(None, CONFLICT)}))
+    assert harness.trunk().data_at is None
+
+
+def test_the_time_of_a_trunk_ends_with_it() -> None:
+    """A branch that is deleted leaves nothing behind."""
+    harness = Harness()
+    harness.ingest(report(gone=NOT_FOUND), *history("P"), *history("P", trunk=GONE))
+    assert entries(harness) != {}
+    harness.ingest(report(), TrunkRemoved(GONE, "deleted"))
+    assert entries(harness) == {}
+    harness.ingest(report(gone=NOT_FOUND))
+    harness.ingest(RefreshReport(trunks={TRUNK: TrunkReport(NOW), GONE: TrunkReport(NOW)}))
+    assert entries(harness) == {}
+
+
+def entries(harness: Harness) -> Mapping[str, str]:
+    """Return the stored state of the source."""
+    return harness.store.load().sources["ci"].entries
 
 
 # ---------------------------------------------------------------------- readiness

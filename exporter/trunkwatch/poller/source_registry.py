@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from math import isfinite
 
 from trunkwatch.config import Config, SourceConfig
 from trunkwatch.domain.model import Trunk, TrunkOrder
@@ -21,13 +22,18 @@ from trunkwatch.errors import SOURCE_ERROR_REASONS, OrderConflictError, SourceEr
 from trunkwatch.poller.totals import Counters
 from trunkwatch.poller.trunk_index import TrunkIndex
 from trunkwatch.shards import Shard
-from trunkwatch.sources import RefreshReport
+from trunkwatch.sources import RefreshReport, TrunkReport
 from trunkwatch.store import Stored, StoredSource
 
 log = logging.getLogger(__name__)
 
 SHARD_KEY = "- shard -"
 """The key of the entry with the shard that a source's state was stored by; it has none without."""
+
+READ_UNTIL_KEY, NEVER = "- read until -", "never"
+"""The key of an entry, before its trunk, and its text for a trunk that was never read.
+
+Only trunks that could not be read have such an entry: the others were read at the last success."""
 
 
 class SourceRegistry:
@@ -58,6 +64,12 @@ class SourceRegistry:
         self._selects = {s.name: cache(self._selector(s)) for s in config.sources}
         self._counters = counters
         self._stored = {name: stored.sources.get(name) for name in self._sections}
+        self._successes = {
+            name: (source.last_success, source.trunks)
+            for name, source in self._stored.items()
+            if source is not None
+        }
+        """The last success of each source before this start, and the trunks that it had read."""
         self._reports: dict[str, RefreshReport] = {}
         trunks = before.trunks if before else ()
         self._kept: dict[str, dict[Trunk, TrunkSource]] = defaultdict(dict)
@@ -109,6 +121,47 @@ class SourceRegistry:
         """Return a report without the trunks of other shards."""
         trunks = {trunk: each for trunk, each in report.trunks.items() if self.owns(trunk)}
         return replace(report, trunks=trunks)
+
+    def with_earlier_times(self, source: str, report: RefreshReport, now: float) -> RefreshReport:
+        """Return a report whose trunks were read as far as they have ever been.
+
+        A source does not know what it had read before a restart or a reload.
+
+        Args:
+            source: its name.
+            report: of a refresh that has not been stored.
+            now: seconds since the epoch; a later time is of a clock that was wrong.
+        """
+
+        def completed(trunk: Trunk, each: TrunkReport) -> TrunkReport:
+            if each.read_until is not None:
+                return each
+            until = self._read_before(source, trunk)
+            return replace(each, read_until=None if until is None or until > now else until)
+
+        trunks = {trunk: completed(trunk, each) for trunk, each in report.trunks.items()}
+        return replace(report, trunks=trunks)
+
+    def time_entries(
+        self, source: str, report: RefreshReport, facts: Iterable[Fact]
+    ) -> Iterator[StateEntry]:
+        """Yield the entries with the times of the trunks that could not be read, for a restart.
+
+        Args:
+            source: its name.
+            report: of a refresh, with earlier times.
+            facts: of the refresh.
+        """
+        stored = self.state(source).entries
+        for fact in facts:
+            if isinstance(fact, TrunkRemoved):
+                yield StateEntry(_time_key(fact.trunk), None)
+        for trunk, each in report.trunks.items():
+            if each.error is not None or each.read_until is None:
+                text = NEVER if each.read_until is None else repr(each.read_until)
+                yield StateEntry(_time_key(trunk), text)
+            elif _time_key(trunk) in stored:
+                yield StateEntry(_time_key(trunk), None)
 
     def shard_entry(self, source: str) -> Iterator[StateEntry]:
         """Yield the entry that marks a source's state as that of this shard, if it is not yet."""
@@ -320,8 +373,24 @@ class SourceRegistry:
         kept = self._kept.get(name, {}).get(trunk)
         if kept is not None and name not in self._reports:
             return kept.read_until, kept.problem
-        stored = self._stored[name]
+        text, stored = self.state(name).entries.get(_time_key(trunk)), self._stored[name]
+        if text is not None:
+            return _time_of(text), None
         return stored.last_success if stored and trunk in stored.trunks else None, None
+
+    def _read_before(self, source: str, trunk: Trunk) -> float | None:
+        """Return up to when a trunk was read before a refresh that did not read it."""
+        last = self._reports.get(source, RefreshReport()).trunks.get(trunk)
+        if last is not None:
+            return last.read_until
+        kept = self._kept.get(source, {}).get(trunk)
+        if kept is not None:
+            return kept.read_until
+        text = self.state(source).entries.get(_time_key(trunk))
+        if text is not None:
+            return _time_of(text)
+        last_success, trunks = self._successes.get(source, (None, ()))
+        return last_success if trunk in trunks else None
 
     def only_orders_of(self, source: str, facts: Iterable[Fact]) -> Iterator[Fact]:
         """Drop the commit orders that another source owns; each trunk's order has one owner.
@@ -383,6 +452,19 @@ class SourceRegistry:
 
     def _count_error(self, source: str, reason: str, amount: float = 1.0) -> None:
         self._counters.add("trunkwatch_source_errors_total", source, reason, amount=amount)
+
+
+def _time_key(trunk: Trunk) -> str:
+    return f"{READ_UNTIL_KEY} {trunk.repo} {trunk.branch}"
+
+
+def _time_of(text: str) -> float | None:
+    """Return the time of an entry (seconds since the epoch); a damaged one is unknown."""
+    try:
+        moment = float(text)
+    except ValueError:
+        return None
+    return moment if isfinite(moment) else None
 
 
 def _errors(report: RefreshReport) -> list[SourceError]:

@@ -19,7 +19,7 @@ class TrunkReport:
     Attributes:
         read_until: the time up to which all due results have been read (seconds since the epoch):
             the age of the newest evidence about the newest commits, not of the last request. None
-            while nothing has been read.
+            while this object has not read it: the engine knows how far earlier ones came.
         error: why the trunk could not be read completely; the source's other trunks are well.
     """
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from trunkwatch.poller import TrunkEngine
 from trunkwatch.sources.github.outcome import UNREADABLE_COMMIT_TIMEOUT_SECONDS
 
 from tests.github.exporter import SimulatedExporter, running_exporter
@@ -27,6 +28,34 @@ def break_commit(exporter: SimulatedExporter, story: Story, place: int, times: i
     """Let every answer about the jobs of one commit be an error."""
     exporter.server.fail_next(Kind.SERVER_ERROR, f"runs/{story.runs[place].id}/jobs", times)
     exporter.server.fail_next(Kind.SERVER_ERROR, f"{story.commits[place].sha}/check-runs", times)
+
+
+@pytest.mark.parametrize("is_reload", [False, True])
+@pytest.mark.parametrize("graphql", [False, True])
+def test_data_is_no_newer_after_a_restart_that_cannot_read(graphql: bool, is_reload: bool) -> None:
+    """A start reads nothing: the data is as old as before, until a refresh has read it."""
+    story = Story("P F F")
+    with running_exporter(story.fake, graphql=graphql) as exporter:
+        exporter.refresh_until_idle()
+        known = exporter.trunk.data_at
+        exporter.fake.now += HOUR
+        if is_reload:
+            before, counters = exporter.engine.snapshot, exporter.counters
+            exporter.restart_with(
+                TrunkEngine(
+                    exporter.config, exporter.store, counters, lambda: story.fake.now, before=before
+                )
+            )
+        else:
+            exporter.restart()
+        exporter.server.fail_next(Kind.TOO_MANY, "/commits", 1000)
+        for _ in range(2):
+            assert exporter.refresh().state.problem
+            assert exporter.trunk.data_at == known
+            exporter.fake.now += MINUTE
+        exporter.server.faults = Faults()
+        exporter.advance(10 * MINUTE)
+        assert exporter.trunk.data_at == exporter.fake.now
 
 
 def test_one_commit_that_cannot_be_read_leaves_those_before_it() -> None:

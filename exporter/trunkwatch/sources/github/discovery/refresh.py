@@ -80,7 +80,7 @@ class RepoRefresh:
         self._head_reader = (
             HeadReader(graph, self._clock, statuses=bool(config.statuses)) if graph else None
         )
-        self._reports = Reports(config, rights, self._clock())
+        self._reports = Reports(config, rights)
         self._stored: dict[str, StoredRepo] = {}
         self._state = SourceState()
         self._has_stored = False

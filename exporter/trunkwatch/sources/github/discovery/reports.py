@@ -27,15 +27,13 @@ PLAIN_REQUESTS_A_MINUTE = 240
 class Reports:
     """The trunks of each repository, with the time up to which each has been read."""
 
-    def __init__(self, config: GithubSource, rights: Rights, started_at: float) -> None:
+    def __init__(self, config: GithubSource, rights: Rights) -> None:
         """Args:
         config: of the source.
         rights: the addresses that the token may read.
-        started_at: the time from which on nothing is claimed to have been read.
         """
         self._config = config
         self._rights = rights
-        self._started_at = started_at
         self._trunks: dict[str, dict[Trunk, TrunkReport]] = {}
         self._records: dict[str, RepoRecord] = {}
 
@@ -90,7 +88,7 @@ class Reports:
         """Return a report; one of the future is of a clock that was wrong."""
         if report.read_until is None or report.read_until <= now:
             return report
-        return replace(report, read_until=min(self._started_at, now))
+        return replace(report, read_until=None)
 
     def _failed(self, stored: StoredRepo, error: SourceError) -> dict[Trunk, Outcome]:
         branches = stored.trunks or [each.name for each in self._config.branches_of(stored.repo)]
@@ -106,10 +104,10 @@ class Reports:
         }  # fmt: skip
         reports = {**kept}
         for trunk, read in outcome.trunks.items():
-            last = before.get(trunk, TrunkReport(self._started_at)).read_until
-            until = self._started_at if last is None else last
+            until = before.get(trunk, TrunkReport(None)).read_until
             if read.error is None:
-                until = now if read.due_since is None else max(until, read.due_since)
+                due = read.due_since
+                until = now if due is None else max(until or 0.0, due) or None
             reports[trunk] = TrunkReport(until, read.error)
         if len(reports) > 1:
             reports.pop(Trunk(outcome.repo, DEFAULT_BRANCH), None)
