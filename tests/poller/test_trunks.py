@@ -156,7 +156,7 @@ START = NOW + HOUR
 
 
 def unread_after_start(before: RefreshReport | None, path: Path) -> list[float | None]:
-    """Return up to when GONE is known to be read: before a restart, after it, after an error.
+    """Return up to when GONE is read: before a restart, after it, and after each of two errors.
 
     Args:
         before: the report of a second refresh before the restart; None for no such refresh.
