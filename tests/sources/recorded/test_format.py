@@ -1,7 +1,7 @@
 """The format of recorded results, line by line."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from errno import EACCES
 from os import strerror
 from pathlib import Path
@@ -16,6 +16,7 @@ from trunkwatch.engine.facts import ReportedState
 
 from tests.sources.reading import REPO, TRUNK, sha
 from tests.sources.recorded.file import COMMIT, MISSING, RUN, A, B, File, changed, config
+from tests.support.irregular import IRREGULAR
 
 # ---------------------------------------------------------------------- valid files
 
@@ -501,17 +502,43 @@ def test_a_file_that_may_not_be_read_is_an_error(file: File) -> None:
     file.write(COMMIT, RUN, {**RUN, "run_id": 2})
     # Root may read any file.
     refused = PermissionError(EACCES, strerror(EACCES))
-    with patch.object(Path, "open", side_effect=refused):
+    with patch("trunkwatch.textfiles.os.open", side_effect=refused):
         assert file.error() == f"{file.path}: Permission denied"
     assert len(file.reader.rows()) == 1
     file.reader.refresh()
     assert len(file.reader.rows()) == 2
 
 
-def test_a_folder_is_no_file(file: File) -> None:
-    """Whatever cannot be opened is one line too."""
-    file.path.mkdir()
-    assert file.error() == f"{file.path}: Is a directory"
+@pytest.mark.parametrize(("make", "problem"), IRREGULAR.values(), ids=IRREGULAR)
+def test_what_is_no_file_is_an_error(
+    file: File, make: Callable[[Path], object], problem: str
+) -> None:
+    """A folder, a FIFO, a socket or a device is refused and not waited for, also in place of a file
+    that was read, of which the results stay.
+    """
+    file.write(COMMIT, RUN)
+    file.reader.refresh()
+    text = file.path.read_bytes()
+    file.path.unlink()
+    make(file.path)
+    assert file.error() == f"{file.path}: {problem}"
+    file.reader.restart()
+    assert file.error() == f"{file.path}: {problem}"
+    assert file.reader.only_row().sha == A
+    file.path.rename(file.path.with_name("other"))
+    file.path.write_bytes(text)
+    file.reader.refresh()
+    assert file.reader.report.error is None
+
+
+def test_a_link_to_a_file_is_read(file: File, tmp_path: Path) -> None:
+    """Kubernetes mounts files as links to links."""
+    file.write(COMMIT, RUN)
+    file.path.rename(tmp_path / "target")
+    (tmp_path / "link").symlink_to("target")
+    file.path.symlink_to("link")
+    file.reader.refresh()
+    assert file.reader.only_row().sha == A
 
 
 def test_a_large_file_keeps_its_line_numbers(file: File) -> None:

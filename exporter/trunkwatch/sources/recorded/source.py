@@ -15,6 +15,7 @@ from trunkwatch.sources.recorded.content import Problem, Problems
 from trunkwatch.sources.recorded.position import Position, Signature
 from trunkwatch.sources.recorded.reading import Reading, as_utf8, begins_with
 from trunkwatch.sources.traits import Traits
+from trunkwatch.textfiles import open_regular
 
 ORDER_SETTLE_SECONDS = 30.0
 """Seconds since the last change of a file after which an order at its end counts as whole."""
@@ -135,7 +136,7 @@ class RecordedFile:
     def _read(self, stored: Position | None) -> tuple[Reading, Signature]:
         """Read the new lines; return the reading and the signature of the file that was read."""
         try:
-            with self._path.open("rb") as raw:
+            with open_regular(self._path) as raw:
                 signature = self._signature_of(os.fstat(raw.fileno()))
                 file, size = as_utf8(raw, signature.size)
                 reading = self._resume(file, size, signature, stored)
