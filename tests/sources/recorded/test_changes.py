@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,6 +15,7 @@ from trunkwatch.domain.model import Observation
 from trunkwatch.engine.facts import Cursor, Fact, SourceState
 from trunkwatch.errors import RecordedFileError
 from trunkwatch.sources.recorded import RecordedFile
+from trunkwatch.sources.recorded import reading as reading_module
 from trunkwatch.sources.recorded.lines import LineParser
 
 from tests.poller.harness import Harness
@@ -192,6 +193,50 @@ def test_a_file_that_was_rewritten_longer_is_read_whole(file: File) -> None:
     assert found == {(None, "success"), (None, "failure"), (3, "success")}
 
 
+def _in_place(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+
+
+def _deleted_first(path: Path, text: bytes) -> None:
+    path.unlink()
+    path.write_bytes(text)
+
+
+def _replaced_twice(path: Path, text: bytes) -> None:
+    """Replace a file by two others, of which the second may get the inode of the first."""
+    for content in (b"", text):
+        new = path.with_name("new")
+        new.write_bytes(content)
+        new.replace(path)
+
+
+@pytest.mark.parametrize("write", [_in_place, _deleted_first, _replaced_twice])
+@pytest.mark.parametrize("added", [0, 1])
+def test_a_streak_ends_by_a_pass_in_a_file_that_was_rewritten(
+    file: File, write: Callable[[Path, bytes], None], added: int
+) -> None:
+    """However far a changed line is from the end, and whatever inode and size the file has, the
+    whole file is compared.
+    """
+
+    def text(commits: int, passed: int) -> bytes:
+        lines: list[Mapping[str, object]] = []
+        for place in range(1, commits + 1):
+            at = {"sha": sha(place)}
+            result = "success" if place in (passed, 1) else "failure"
+            lines += [{**COMMIT, **at}, {**RUN, **at, "conclusion": result}]
+            lines += [{**RUN, **at, "job_name": f"other {number}"} for number in range(30)]
+        return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+    file.path.write_bytes(text(6, passed=1))
+    harness, source = Harness(), RecordedFile(file.path)
+    assert harness.refresh(source)
+    assert harness.job("test").consecutive_failures == 5
+    write(file.path, text(6 + added, passed=4))
+    assert harness.refresh(source)
+    assert harness.job("test").consecutive_failures == 2 + added
+
+
 def test_a_line_that_was_edited_in_place_is_read(file: File) -> None:
     """A file of the same size is compared whole, however far the change is from its end."""
     lines = [{**RUN, "run_id": number} for number in range(100)]
@@ -361,18 +406,30 @@ LINES: Sequence[Mapping[str, object] | str] = [
     "\0\0",
     "{}",
     "broken",
+    "x" * 700,
+    "\0" * 700 + json.dumps(RUN),
+    json.dumps(RUN) + " " * 700,
+    "{" + " " * 700 + json.dumps(RUN)[1:],
 ]
 
 
+@pytest.mark.parametrize(("block", "limit"), [(256 * 1024, 2**24), (97, 500)])
 @given(lines=st.lists(st.sampled_from(LINES), max_size=12), seed=st.integers(0, 2**16))
 @settings(
     max_examples=examples(80),
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # every example has its own file
 )
 def test_reading_in_parts_ends_as_reading_at_once(
-    tmp_path: Path, lines: Sequence[Mapping[str, object] | str], seed: int
+    tmp_path: Path, block: int, limit: int, lines: Sequence[Mapping[str, object] | str], seed: int
 ) -> None:
-    """Whatever was read before, and by whichever process, rows, order and errors are the same."""
+    """Whatever was read before, in however large pieces, and by whichever process, rows, order and
+    errors are the same.
+    """
+    with patch.multiple(reading_module, BLOCK_BYTES=block, MAX_LINE_BYTES=limit):
+        _check_parts(tmp_path, lines, seed)
+
+
+def _check_parts(tmp_path: Path, lines: Sequence[Mapping[str, object] | str], seed: int) -> None:
     file = File(tmp_path / f"{len(list(tmp_path.iterdir()))}.ndjson")
     file.write(*lines)
     text = file.path.read_bytes()

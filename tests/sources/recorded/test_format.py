@@ -1,6 +1,7 @@
 """The format of recorded results, line by line."""
 
 import json
+import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
 from errno import EACCES
 from os import strerror
@@ -13,6 +14,7 @@ from trunkwatch.app import refresh_all
 from trunkwatch.config import parse_config
 from trunkwatch.domain.model import Observation, RawJob, Trunk, WorkflowState
 from trunkwatch.engine.facts import ReportedState
+from trunkwatch.sources.recorded import reading
 
 from tests.sources.reading import REPO, TRUNK, sha
 from tests.sources.recorded.file import COMMIT, MISSING, RUN, A, B, File, changed, config
@@ -539,6 +541,52 @@ def test_a_link_to_a_file_is_read(file: File, tmp_path: Path) -> None:
     file.path.symlink_to("link")
     file.reader.refresh()
     assert file.reader.only_row().sha == A
+
+
+LINE = json.dumps(RUN).encode()
+LONG = {
+    "a gap before a line": (b"%s" + LINE + b"\n", b"\0"),
+    "a gap after a line": (LINE + b"%s\n", b"\0"),
+    "a gap at the end": (LINE + b"\n%s", b"\0"),
+    "white space": (b"%s\n" + LINE, b" "),
+    "a gap in a line": (LINE[:-1] + b"%s}\n" + LINE, b"\0"),
+    "a line": (b"%s\n" + LINE, b"x"),
+    "a valid line": (LINE[:-1] + b', "log": "%s"}\n' + LINE, b"x"),
+    "a line without end": (LINE + b"\n%s", b"x"),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_line_takes_no_memory(file: File, name: str) -> None:
+    """A gap around a line is ignored; a longer line than any is left out, counted once and named,
+    and the others count.
+    """
+    limit, (lines, filler) = 2**20, LONG[name]
+    before, _, after = lines.partition(b"%s")
+    file.write(COMMIT)
+    file.append(before)
+    with file.path.open("ab") as target:
+        for _ in range(32):
+            target.write(filler * limit)
+    file.append(after)
+    with patch.object(reading, "MAX_LINE_BYTES", limit):
+        tracemalloc.start()
+        refreshed = file.reader.refresh()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert sum(isinstance(fact, Observation) for fact in refreshed) == 1
+        assert peak < 6 * limit
+        if filler == b"x" or "in a" in name:
+            number = 3 if name == "a line without end" else 2
+            for _ in range(2):
+                assert file.error().startswith(f"{file.path}:{number}: is longer than ")
+            assert file.reader.dropped == {"malformed": 1}
+            file.append(b"\n" + json.dumps({**RUN, "run_id": 2}).encode())
+            assert file.error().startswith(f"{file.path}:{number}: is longer than ")
+            assert file.reader.dropped == {"malformed": 1}
+            assert len(file.reader.rows()) == 2
+        else:
+            assert file.reader.report.error is None
 
 
 def test_a_large_file_keeps_its_line_numbers(file: File) -> None:

@@ -46,7 +46,8 @@ class RecordedFile:
     """Reads a file whenever it changed, from where it was read to, if it only grew.
 
     A file that begins otherwise than before is read whole, and so is one that has changed when the
-    process starts; lines whose facts are stored are not stored again.
+    process starts; lines whose facts are stored are not stored again. That it begins as before
+    takes a checksum of all of it.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class RecordedFile:
             with open_regular(self._path) as raw:
                 signature = self._signature_of(os.fstat(raw.fileno()))
                 file, size = as_utf8(raw, signature.size)
-                reading = self._resume(file, size, signature, stored)
+                reading = self._resume(file, size, stored)
                 reading.read(file, size)
         except OSError as error:
             raise self._error(f"{error.strerror}") from None
@@ -147,21 +148,15 @@ class RecordedFile:
             raise self._error(f"begins as UTF-16 and is not ({error.reason})") from None
         return reading, signature
 
-    def _resume(
-        self, file: BinaryIO, size: int, signature: Signature, stored: Position | None
-    ) -> Reading:
+    def _resume(self, file: BinaryIO, size: int, stored: Position | None) -> Reading:
         """Return the reading of all lines of a file whose facts are stored."""
-        kept = self._reading
-        if kept is not None and self._position is not None:
-            grew = signature.has_grown(self._position.signature)
-            is_same = grew or begins_with(file, kept.offset, kept.digest)
-            if is_same and kept.continues_in(file, size):
-                return kept
+        if self._reading is not None:
+            return self._reading if self._reading.continues_in(file, size) else Reading()
         if stored is not None and begins_with(file, stored.offset, stored.digest):
             reading = Reading()
             reading.read(file, stored.offset)
             reading.content.forget_facts()
-            if reading.offset == stored.offset and reading.continues_in(file, size):
+            if reading.offset == stored.offset and reading.ends_its_line_in(file, size):
                 return reading
         return Reading()
 
