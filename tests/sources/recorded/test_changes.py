@@ -17,11 +17,13 @@ from trunkwatch.errors import RecordedFileError
 from trunkwatch.sources.recorded import RecordedFile
 from trunkwatch.sources.recorded import reading as reading_module
 from trunkwatch.sources.recorded.lines import LineParser
+from trunkwatch.sources.recorded.source import ORDER_SETTLE_SECONDS
 
 from tests.poller.harness import Harness
 from tests.sources.reading import REPO, Reader, State, sha
 from tests.sources.recorded.file import COMMIT, RUN, A, B, File, config
 from tests.support.examples import examples
+from tests.support.rows import NOW
 
 C = sha(3)
 COMMITS: Sequence[Mapping[str, object]] = [{**COMMIT, "sha": each} for each in (A, B, C)]
@@ -364,8 +366,8 @@ def test_an_order_line_that_is_read_before_its_commits_counts(file: File) -> Non
     file.append(json.dumps(COMMITS[0]).encode())
     file.reader.refresh()
     assert file.reader.order() == [A, B, C]
-    file.settle()
     file.reader.restart()
+    file.settle()
     file.reader.refresh()
     assert file.reader.order() == [A]
 
@@ -379,7 +381,6 @@ def test_no_part_of_a_recording_ends_an_outage(file: File, every_line: bool) -> 
     file.write(ORDER, *COMMITS, *runs)
     text = file.path.read_bytes()
     lines = [place + 1 for place, byte in enumerate(text) if byte == ord("\n")]
-    file.settle()
     harness, source = Harness(), RecordedFile(file.path)
     assert harness.refresh(source)
     for size in [0, *(lines if every_line else range(1, len(text), 7)), len(text)]:
@@ -389,6 +390,75 @@ def test_no_part_of_a_recording_ends_an_outage(file: File, every_line: bool) -> 
             (job,) = harness.engine.snapshot.trunks[0].jobs
             assert (job.broken, job.consecutive_failures) == (True, 3)
     assert harness.count("trunkwatch_trunk_rewrites_total", REPO, "main") == 0.0
+
+
+@pytest.mark.parametrize("modified", [0.0, NOW - 3600, NOW, NOW + 3600, NOW + 1e9])
+def test_an_order_waits_by_the_own_clock(file: File, modified: float) -> None:
+    """Whatever time the file has, an order at its end counts once the reader has seen it unchanged
+    for 30 seconds, also after a restart; a change begins the wait anew.
+    """
+    file.write(*COMMITS, RUN)
+    file.reader.refresh()
+
+    def write(*commits: Mapping[str, object]) -> None:
+        file.write(ORDER, *commits)
+        os.utime(file.path, (modified, modified))
+
+    def order_after(seconds: float) -> Sequence[str]:
+        file.clock.now += seconds
+        file.reader.refresh()
+        return file.reader.order()
+
+    write(COMMITS[0])
+    assert order_after(0.0) == [A, B, C]
+    assert order_after(ORDER_SETTLE_SECONDS - 0.1) == [A, B, C]
+    write(*COMMITS[:2])
+    assert order_after(0.1) == [A, B, C]
+    file.reader.restart()
+    assert order_after(ORDER_SETTLE_SECONDS) == [A, B, C]
+    assert order_after(ORDER_SETTLE_SECONDS - 0.1) == [A, B, C]
+    assert order_after(0.1) == [A, B]
+
+
+def test_an_order_does_not_wait_for_a_clock_that_was_set_back(file: File) -> None:
+    """The wait begins anew, and ends."""
+    file.write(*COMMITS)
+    file.reader.refresh()
+    file.write(ORDER, COMMITS[0])
+    file.settle()
+    file.clock.now -= 1e6
+    file.settle()
+    assert file.reader.order() == [A, B, C]
+    file.reader.refresh()
+    assert file.reader.order() == [A]
+
+
+def test_an_order_that_waits_is_not_read_again(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it waits, a poll of an unchanged file costs a look at its times."""
+    file.write(*COMMITS)
+    file.reader.refresh()
+    file.write(ORDER, COMMITS[0])
+    file.reader.refresh()
+    parse = Mock(side_effect=LineParser().parse)
+    monkeypatch.setattr(LineParser, "parse", parse)
+    file.reader.refresh()
+    assert parse.call_count == 0
+
+
+@pytest.mark.parametrize(
+    ("age", "found"), [(29.0, [A, B, C]), (31.0, [A]), (1e9, [A]), (-29.0, [A, B, C]), (-31.0, [A])]
+)
+def test_a_command_that_reads_once_goes_by_the_time_of_the_file(
+    file: File, age: float, found: Sequence[str]
+) -> None:
+    """It cannot see whether the file changes: an order counts unless it was written just now."""
+    file.write(*COMMITS)
+    file.reader.refresh()
+    file.write(ORDER, COMMITS[0])
+    os.utime(file.path, (NOW - age, NOW - age))
+    file.reader.restart(refreshes_once=True)
+    file.reader.refresh()
+    assert file.reader.order() == found
 
 
 # ---------------------------------------------------------------------- in parts as at once

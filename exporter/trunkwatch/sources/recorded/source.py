@@ -18,7 +18,7 @@ from trunkwatch.sources.traits import Traits
 from trunkwatch.textfiles import open_regular
 
 ORDER_SETTLE_SECONDS = 30.0
-"""Seconds since the last change of a file after which an order at its end counts as whole."""
+"""Seconds without a change of a file after which an order at its end counts as whole."""
 
 MALFORMED = "malformed"
 """The reason for which lines are dropped."""
@@ -38,8 +38,12 @@ TRAITS = Traits(
 
 def recorded_source(config: RecordedSource, context: SourceContext) -> Source:
     """Return the source that reads the configured file."""
-    needs_commits = config.order is not False
-    return RecordedFile(Path(config.path), context.http.clock, needs_commits=needs_commits)
+    return RecordedFile(
+        Path(config.path),
+        context.http.clock,
+        needs_commits=config.order is not False,
+        refreshes_once=context.refreshes_once,
+    )
 
 
 class RecordedFile:
@@ -51,16 +55,24 @@ class RecordedFile:
     """
 
     def __init__(
-        self, path: Path, clock: Callable[[], float] = time.time, *, needs_commits: bool = True
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.time,
+        *,
+        needs_commits: bool = True,
+        refreshes_once: bool = False,
     ) -> None:
         """Args:
         path: the file.
         clock: seconds since the epoch.
         needs_commits: whether a run of a trunk without commit lines is an error.
+        refreshes_once: whether no later refresh can show that the file has not changed.
         """
         self._path = path
         self._clock = clock
         self._needs_commits = needs_commits
+        self._refreshes_once = refreshes_once
+        self._unsettled: tuple[Signature, float] | None = None
         self._reading: Reading | None = None
         self._position: Position | None = None
         self._counted: set[bytes] = set()
@@ -78,6 +90,8 @@ class RecordedFile:
         signature = self._signature()
         is_unchanged = stored is not None and stored.signature == signature
         if is_unchanged and stored and stored.valid and self._reading is None:
+            return Refresh(())
+        if stored is not None and self._is_unsettled(signature):
             return Refresh(())
         if self._reading is None or not is_unchanged:
             self._reading, signature = self._read(stored)
@@ -119,8 +133,28 @@ class RecordedFile:
 
         A part of an order, believed as the whole, would be a force push that resolves outages.
         """
-        age = self._clock() - signature.modified_ns / 1e9
-        return reading.content.is_inside_order and 0 <= age < ORDER_SETTLE_SECONDS
+        if not reading.content.is_inside_order:
+            self._unsettled = None
+            return False
+        now = self._clock()
+        if self._refreshes_once:
+            return abs(now - signature.modified_ns / 1e9) < ORDER_SETTLE_SECONDS
+        if self._unsettled is None or self._unsettled[0] != signature:
+            self._unsettled = signature, now
+        return self._is_unsettled(signature)
+
+    def _is_unsettled(self, signature: Signature) -> bool:
+        """Return whether a file that ends in an order has been seen unchanged for a short time.
+
+        The file's own time does not count: it is that of another clock, as on a file server, or of
+        the file from which this one was copied.
+        """
+        if self._unsettled is None or self._unsettled[0] != signature:
+            return False
+        now = self._clock()
+        # Without the bound, a clock that was set back might make it wait for years.
+        self._unsettled = signature, min(self._unsettled[1], now)
+        return now - self._unsettled[1] < ORDER_SETTLE_SECONDS
 
     def _forget(self) -> None:
         self._reading, self._position = None, None
