@@ -209,6 +209,7 @@ def growth(sizes: Sequence[int]) -> Iterator[tuple[str, ...]]:
             store.close()
             yield (
                 f"{size:,}",
+                f"{path.stat().st_size / 1e6:.1f}",
                 f"{facts - 1}",
                 f"{sorted(appended)[len(appended) // 2] * 1000:.2f}",
                 f"{size / whole:,.0f}",
@@ -271,7 +272,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=3_000_000, help="stored rows at the end")
     given = parser.parse_args()
     table(
-        ["lines", "facts of an appended line", "its CPU, ms", "lines/s", "× json.loads"],
+        ["lines", "MB", "facts of an appended line", "its CPU, ms", "lines/s", "× json.loads"],
         growth([600, 6_000, 60_000]),
     )
     table(["stage", "µs/result", "× json.loads", "results/s"], stages(60_000))

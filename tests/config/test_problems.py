@@ -15,6 +15,8 @@ from trunkwatch.config import (
 )
 from trunkwatch.errors import ConfigError, UsageError
 
+from tests.support.irregular import IRREGULAR
+
 TYPES = "'recorded', 'buildbot', 'github', 'gitlab', 'gitea', 'clickhouse'"
 SOURCES = "sources: [{name: a, type: recorded, path: a.ndjson}]\n"
 GITHUB = "name: g, type: github"
@@ -828,9 +830,12 @@ def test_missing_file(tmp_path: Path) -> None:
     assert problem == "no such file; --config.file names the configuration"
 
 
-def test_folder_instead_of_a_file(tmp_path: Path) -> None:
-    """A folder instead of a file is a ConfigError."""
-    assert load_problem(tmp_path).startswith("cannot be read ([Errno 21] Is a directory")
+@pytest.mark.parametrize(("make", "problem"), IRREGULAR.values(), ids=IRREGULAR)
+def test_what_is_no_file(tmp_path: Path, make: Callable[[Path], object], problem: str) -> None:
+    """A folder, a FIFO, a socket or a device instead of a file is a ConfigError."""
+    path = tmp_path / "t.yml"
+    make(path)
+    assert re.match(rf"cannot be read \(\[Errno \d+\] {problem}", load_problem(path))
 
 
 def test_file_that_is_no_text(tmp_path: Path) -> None:

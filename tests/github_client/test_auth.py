@@ -23,6 +23,8 @@ from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import SourceContext
 from trunkwatch.sources.github.source import Github
 
+from tests.support.irregular import IRREGULAR
+
 NOW = 1_800_000_000.0
 TOKEN = "github_pat_11AAAAAAA0bbbbbbbbbbbbbb_cccccccccccccccc"
 OTHER = "github_pat_11AAAAAAA0dddddddddddddd_eeeeeeeeeeeeeeee"
@@ -129,9 +131,24 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert said == f"token_file {path} cannot be read (No such file or directory)"
 
 
-def test_a_folder_is_no_token_file(tmp_path: Path) -> None:
-    """What cannot be read as a file is one clear line too."""
-    assert "cannot be read (Is a directory)" in problem_of(FileToken(str(tmp_path)))
+@pytest.mark.parametrize(("make", "problem"), IRREGULAR.values(), ids=IRREGULAR)
+def test_what_is_no_file_is_no_token_file(
+    tmp_path: Path, make: Callable[[Path], object], problem: str
+) -> None:
+    """A folder, a FIFO, a socket or a device is one clear line too, and not waited for."""
+    path = tmp_path / "token"
+    make(path)
+    said = problem_of(FileToken(str(path)))
+    assert said == f"token_file {path} cannot be read ({problem})"
+
+
+def test_a_link_to_a_token_file_is_read(tmp_path: Path) -> None:
+    """Kubernetes mounts secrets as links to links."""
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data" / "token").write_text(TOKEN)
+    path = tmp_path / "token"
+    path.symlink_to("..data/token")
+    assert FileToken(str(path)).header(NOW) == f"Bearer {TOKEN}"
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n"])

@@ -79,8 +79,10 @@ class Reader:
         self,
         config: SourceConfig | None = None,
         session: Callable[[], requests.Session] | None = None,
+        *,
+        refreshes_once: bool = False,
     ) -> None:
-        """Make the source anew, as a restart of the exporter does; the store stays."""
+        """Make the source anew, as a restart of the exporter or a command does; the store stays."""
         self._config = config or self._config
         self._session = session or self._session
         http = HttpContext(
@@ -89,7 +91,7 @@ class Reader:
             clock=self._clock,
             sleep=lambda _seconds: None,
         )
-        context = SourceContext(http=http, owns=self.owns)
+        context = SourceContext(http=http, owns=self.owns, refreshes_once=refreshes_once)
         self._source = build_source(self._config, context)
 
     def refresh(self) -> list[Fact]:

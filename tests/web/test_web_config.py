@@ -24,6 +24,7 @@ from trunkwatch.web.answer import SECURITY_HEADERS
 from trunkwatch.web.settings import MAX_FILE_BYTES
 
 from tests.support.certificates import LOOPBACK, Authority
+from tests.support.irregular import IRREGULAR
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -317,6 +318,19 @@ def test_files_that_cannot_be_used(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=problem):
+        WebSettings(str(tmp_path / "web.yml"))
+
+
+@pytest.mark.parametrize("file", ["web.yml", "server.key"])
+@pytest.mark.parametrize(("make", "problem"), IRREGULAR.values(), ids=IRREGULAR)
+def test_what_is_no_file(
+    tmp_path: Path, file: str, make: Callable[[Path], object], problem: str
+) -> None:
+    """A folder, a FIFO, a socket or a device is an error at the start, and not waited for."""
+    Site(tmp_path).configure(TLS.format(""))
+    (tmp_path / file).unlink()
+    make(tmp_path / file)
+    with pytest.raises(ConfigError, match=rf"cannot be read \({problem}\)"):
         WebSettings(str(tmp_path / "web.yml"))
 
 

@@ -112,7 +112,7 @@ def refresh_all(
         engine = TrunkEngine(config, store, counters, time.time, evaluation_clock)
         poller = Poller(engine, [], Timing(time.monotonic))
         with _rare_collections():
-            for section, source in build_sources(config, counters, engine):
+            for section, source in build_sources(config, counters, engine, refreshes_once=True):
                 progress(section.name, 0)
                 poller.refresh_until_done(section, _WithProgress(section.name, source, progress))
     except BaseException:

@@ -25,13 +25,20 @@ def open_store(path: str) -> Store:
 
 
 def build_sources(
-    config: Config, counters: Counters, engine: TrunkEngine, shard: Shard | None = None
+    config: Config,
+    counters: Counters,
+    engine: TrunkEngine,
+    shard: Shard | None = None,
+    *,
+    refreshes_once: bool = False,
 ) -> list[tuple[SourceConfig, Source]]:
     """Build every configured source with its own request counter; each reads one shard."""
-    return [
-        (section, build_source(section, _context(section.name, config, counters, engine, shard)))
-        for section in config.sources
-    ]
+    built = []
+    for section in config.sources:
+        context = _context(section.name, config, counters, engine, shard)
+        context = replace(context, refreshes_once=refreshes_once)
+        built.append((section, build_source(section, context)))
+    return built
 
 
 def _context(

@@ -11,11 +11,10 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from trunkwatch.errors import CredentialsError
-from trunkwatch.textfiles import without_mark
+from trunkwatch.textfiles import open_regular, without_mark
 
 MAX_SECRET_BYTES = 16_384
 """Bytes of a file with a token, a key or a secret; a longer one is the wrong file."""
@@ -43,10 +42,10 @@ def read_secret(where: str, path: str) -> bytes:
         path: the file.
 
     Raises:
-        CredentialsError: the file cannot be read, is empty, or is far too long.
+        CredentialsError: the file cannot be read, is no regular file, is empty, or is far too long.
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MAX_SECRET_BYTES + 1)
     except OSError as error:
         problem = error.strerror or type(error).__name__

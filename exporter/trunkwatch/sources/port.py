@@ -193,6 +193,8 @@ class SourceContext:
         owns: returns whether this exporter reads a repository, given its label `repo`; another
             shard reads the others (docs/scale.md). A source sends no request about these, and does
             not remove what it has stored of them.
+        refreshes_once: whether the refreshes end once all is read, as those of a command do, so
+            that no later one can show that something has not changed.
     """
 
     http: HttpContext = HttpContext()  # noqa: RUF009 — frozen
@@ -200,3 +202,4 @@ class SourceContext:
     focus: Callable[[Trunk], FailureFocus] = lambda _trunk: FailureFocus()
     store: Callable[[Iterable[Fact]], None] | None = None
     owns: Callable[[str], bool] = lambda _repo: True
+    refreshes_once: bool = False

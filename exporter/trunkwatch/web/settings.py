@@ -3,15 +3,13 @@
 import errno
 import hashlib
 import logging
-import os
 import ssl
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from trunkwatch.config.web_config import WebConfig, parse_web_config
 from trunkwatch.errors import ConfigError
+from trunkwatch.textfiles import open_regular
 from trunkwatch.web.login import Checks, Logins
 from trunkwatch.web.tls import tls_context
 
@@ -160,11 +158,7 @@ def _content(path: str) -> bytes:
     Raises:
         OSError: it cannot be read, is no regular file, or is too large.
     """
-    # Without the flag, opening a FIFO would wait for its writer.
-    descriptor = os.open(Path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
+    with open_regular(path) as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES} bytes")

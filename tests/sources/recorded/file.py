@@ -1,14 +1,15 @@
 """A recorded file and its reader."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from trunkwatch.config import RecordedSource
 from trunkwatch.errors import RecordedFileError
+from trunkwatch.sources.recorded.source import ORDER_SETTLE_SECONDS
 
 from tests.sources.reading import REPO, Reader, sha
+from tests.support.clock import Clock
 
 A, B = sha(1), sha(2)
 
@@ -31,12 +32,14 @@ class File:
 
     Attributes:
         path: the file.
+        clock: of the reader.
         reader: reads it into a store.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.reader = Reader(config(path))
+        self.clock = Clock()
+        self.reader = Reader(config(path), self.clock)
 
     def write(self, *lines: Mapping[str, object] | str | bytes) -> None:
         """Write the whole file anew, one object or text a line."""
@@ -48,8 +51,9 @@ class File:
             file.write(content)
 
     def settle(self) -> None:
-        """Let the last change of the file be long ago."""
-        os.utime(self.path, (0, 0))
+        """Let the reader see that the file does not change."""
+        self.reader.refresh()
+        self.clock.now += ORDER_SETTLE_SECONDS
 
     def error(self) -> str:
         """Refresh, which must report an error; return its only line without the source's name."""

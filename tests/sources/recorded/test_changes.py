@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,12 +15,15 @@ from trunkwatch.domain.model import Observation
 from trunkwatch.engine.facts import Cursor, Fact, SourceState
 from trunkwatch.errors import RecordedFileError
 from trunkwatch.sources.recorded import RecordedFile
+from trunkwatch.sources.recorded import reading as reading_module
 from trunkwatch.sources.recorded.lines import LineParser
+from trunkwatch.sources.recorded.source import ORDER_SETTLE_SECONDS
 
 from tests.poller.harness import Harness
 from tests.sources.reading import REPO, Reader, State, sha
 from tests.sources.recorded.file import COMMIT, RUN, A, B, File, config
 from tests.support.examples import examples
+from tests.support.rows import NOW
 
 C = sha(3)
 COMMITS: Sequence[Mapping[str, object]] = [{**COMMIT, "sha": each} for each in (A, B, C)]
@@ -192,6 +195,50 @@ def test_a_file_that_was_rewritten_longer_is_read_whole(file: File) -> None:
     assert found == {(None, "success"), (None, "failure"), (3, "success")}
 
 
+def _in_place(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+
+
+def _deleted_first(path: Path, text: bytes) -> None:
+    path.unlink()
+    path.write_bytes(text)
+
+
+def _replaced_twice(path: Path, text: bytes) -> None:
+    """Replace a file by two others, of which the second may get the inode of the first."""
+    for content in (b"", text):
+        new = path.with_name("new")
+        new.write_bytes(content)
+        new.replace(path)
+
+
+@pytest.mark.parametrize("write", [_in_place, _deleted_first, _replaced_twice])
+@pytest.mark.parametrize("added", [0, 1])
+def test_a_streak_ends_by_a_pass_in_a_file_that_was_rewritten(
+    file: File, write: Callable[[Path, bytes], None], added: int
+) -> None:
+    """However far a changed line is from the end, and whatever inode and size the file has, the
+    whole file is compared.
+    """
+
+    def text(commits: int, passed: int) -> bytes:
+        lines: list[Mapping[str, object]] = []
+        for place in range(1, commits + 1):
+            at = {"sha": sha(place)}
+            result = "success" if place in (passed, 1) else "failure"
+            lines += [{**COMMIT, **at}, {**RUN, **at, "conclusion": result}]
+            lines += [{**RUN, **at, "job_name": f"other {number}"} for number in range(30)]
+        return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+    file.path.write_bytes(text(6, passed=1))
+    harness, source = Harness(), RecordedFile(file.path)
+    assert harness.refresh(source)
+    assert harness.job("test").consecutive_failures == 5
+    write(file.path, text(6 + added, passed=4))
+    assert harness.refresh(source)
+    assert harness.job("test").consecutive_failures == 2 + added
+
+
 def test_a_line_that_was_edited_in_place_is_read(file: File) -> None:
     """A file of the same size is compared whole, however far the change is from its end."""
     lines = [{**RUN, "run_id": number} for number in range(100)]
@@ -319,8 +366,8 @@ def test_an_order_line_that_is_read_before_its_commits_counts(file: File) -> Non
     file.append(json.dumps(COMMITS[0]).encode())
     file.reader.refresh()
     assert file.reader.order() == [A, B, C]
-    file.settle()
     file.reader.restart()
+    file.settle()
     file.reader.refresh()
     assert file.reader.order() == [A]
 
@@ -334,7 +381,6 @@ def test_no_part_of_a_recording_ends_an_outage(file: File, every_line: bool) -> 
     file.write(ORDER, *COMMITS, *runs)
     text = file.path.read_bytes()
     lines = [place + 1 for place, byte in enumerate(text) if byte == ord("\n")]
-    file.settle()
     harness, source = Harness(), RecordedFile(file.path)
     assert harness.refresh(source)
     for size in [0, *(lines if every_line else range(1, len(text), 7)), len(text)]:
@@ -344,6 +390,75 @@ def test_no_part_of_a_recording_ends_an_outage(file: File, every_line: bool) -> 
             (job,) = harness.engine.snapshot.trunks[0].jobs
             assert (job.broken, job.consecutive_failures) == (True, 3)
     assert harness.count("trunkwatch_trunk_rewrites_total", REPO, "main") == 0.0
+
+
+@pytest.mark.parametrize("modified", [0.0, NOW - 3600, NOW, NOW + 3600, NOW + 1e9])
+def test_an_order_waits_by_the_own_clock(file: File, modified: float) -> None:
+    """Whatever time the file has, an order at its end counts once the reader has seen it unchanged
+    for 30 seconds, also after a restart; a change begins the wait anew.
+    """
+    file.write(*COMMITS, RUN)
+    file.reader.refresh()
+
+    def write(*commits: Mapping[str, object]) -> None:
+        file.write(ORDER, *commits)
+        os.utime(file.path, (modified, modified))
+
+    def order_after(seconds: float) -> Sequence[str]:
+        file.clock.now += seconds
+        file.reader.refresh()
+        return file.reader.order()
+
+    write(COMMITS[0])
+    assert order_after(0.0) == [A, B, C]
+    assert order_after(ORDER_SETTLE_SECONDS - 0.1) == [A, B, C]
+    write(*COMMITS[:2])
+    assert order_after(0.1) == [A, B, C]
+    file.reader.restart()
+    assert order_after(ORDER_SETTLE_SECONDS) == [A, B, C]
+    assert order_after(ORDER_SETTLE_SECONDS - 0.1) == [A, B, C]
+    assert order_after(0.1) == [A, B]
+
+
+def test_an_order_does_not_wait_for_a_clock_that_was_set_back(file: File) -> None:
+    """The wait begins anew, and ends."""
+    file.write(*COMMITS)
+    file.reader.refresh()
+    file.write(ORDER, COMMITS[0])
+    file.settle()
+    file.clock.now -= 1e6
+    file.settle()
+    assert file.reader.order() == [A, B, C]
+    file.reader.refresh()
+    assert file.reader.order() == [A]
+
+
+def test_an_order_that_waits_is_not_read_again(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it waits, a poll of an unchanged file costs a look at its times."""
+    file.write(*COMMITS)
+    file.reader.refresh()
+    file.write(ORDER, COMMITS[0])
+    file.reader.refresh()
+    parse = Mock(side_effect=LineParser().parse)
+    monkeypatch.setattr(LineParser, "parse", parse)
+    file.reader.refresh()
+    assert parse.call_count == 0
+
+
+@pytest.mark.parametrize(
+    ("age", "found"), [(29.0, [A, B, C]), (31.0, [A]), (1e9, [A]), (-29.0, [A, B, C]), (-31.0, [A])]
+)
+def test_a_command_that_reads_once_goes_by_the_time_of_the_file(
+    file: File, age: float, found: Sequence[str]
+) -> None:
+    """It cannot see whether the file changes: an order counts unless it was written just now."""
+    file.write(*COMMITS)
+    file.reader.refresh()
+    file.write(ORDER, COMMITS[0])
+    os.utime(file.path, (NOW - age, NOW - age))
+    file.reader.restart(refreshes_once=True)
+    file.reader.refresh()
+    assert file.reader.order() == found
 
 
 # ---------------------------------------------------------------------- in parts as at once
@@ -361,18 +476,30 @@ LINES: Sequence[Mapping[str, object] | str] = [
     "\0\0",
     "{}",
     "broken",
+    "x" * 700,
+    "\0" * 700 + json.dumps(RUN),
+    json.dumps(RUN) + " " * 700,
+    "{" + " " * 700 + json.dumps(RUN)[1:],
 ]
 
 
+@pytest.mark.parametrize(("block", "limit"), [(256 * 1024, 2**24), (97, 500)])
 @given(lines=st.lists(st.sampled_from(LINES), max_size=12), seed=st.integers(0, 2**16))
 @settings(
     max_examples=examples(80),
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # every example has its own file
 )
 def test_reading_in_parts_ends_as_reading_at_once(
-    tmp_path: Path, lines: Sequence[Mapping[str, object] | str], seed: int
+    tmp_path: Path, block: int, limit: int, lines: Sequence[Mapping[str, object] | str], seed: int
 ) -> None:
-    """Whatever was read before, and by whichever process, rows, order and errors are the same."""
+    """Whatever was read before, in however large pieces, and by whichever process, rows, order and
+    errors are the same.
+    """
+    with patch.multiple(reading_module, BLOCK_BYTES=block, MAX_LINE_BYTES=limit):
+        _check_parts(tmp_path, lines, seed)
+
+
+def _check_parts(tmp_path: Path, lines: Sequence[Mapping[str, object] | str], seed: int) -> None:
     file = File(tmp_path / f"{len(list(tmp_path.iterdir()))}.ndjson")
     file.write(*lines)
     text = file.path.read_bytes()

@@ -1,7 +1,8 @@
 """The format of recorded results, line by line."""
 
 import json
-from collections.abc import Mapping, Sequence
+import tracemalloc
+from collections.abc import Callable, Mapping, Sequence
 from errno import EACCES
 from os import strerror
 from pathlib import Path
@@ -13,9 +14,11 @@ from trunkwatch.app import refresh_all
 from trunkwatch.config import parse_config
 from trunkwatch.domain.model import Observation, RawJob, Trunk, WorkflowState
 from trunkwatch.engine.facts import ReportedState
+from trunkwatch.sources.recorded import reading
 
 from tests.sources.reading import REPO, TRUNK, sha
 from tests.sources.recorded.file import COMMIT, MISSING, RUN, A, B, File, changed, config
+from tests.support.irregular import IRREGULAR
 
 # ---------------------------------------------------------------------- valid files
 
@@ -501,17 +504,89 @@ def test_a_file_that_may_not_be_read_is_an_error(file: File) -> None:
     file.write(COMMIT, RUN, {**RUN, "run_id": 2})
     # Root may read any file.
     refused = PermissionError(EACCES, strerror(EACCES))
-    with patch.object(Path, "open", side_effect=refused):
+    with patch("trunkwatch.textfiles.os.open", side_effect=refused):
         assert file.error() == f"{file.path}: Permission denied"
     assert len(file.reader.rows()) == 1
     file.reader.refresh()
     assert len(file.reader.rows()) == 2
 
 
-def test_a_folder_is_no_file(file: File) -> None:
-    """Whatever cannot be opened is one line too."""
-    file.path.mkdir()
-    assert file.error() == f"{file.path}: Is a directory"
+@pytest.mark.parametrize(("make", "problem"), IRREGULAR.values(), ids=IRREGULAR)
+def test_what_is_no_file_is_an_error(
+    file: File, make: Callable[[Path], object], problem: str
+) -> None:
+    """A folder, a FIFO, a socket or a device is refused and not waited for, also in place of a file
+    that was read, of which the results stay.
+    """
+    file.write(COMMIT, RUN)
+    file.reader.refresh()
+    text = file.path.read_bytes()
+    file.path.unlink()
+    make(file.path)
+    assert file.error() == f"{file.path}: {problem}"
+    file.reader.restart()
+    assert file.error() == f"{file.path}: {problem}"
+    assert file.reader.only_row().sha == A
+    file.path.rename(file.path.with_name("other"))
+    file.path.write_bytes(text)
+    file.reader.refresh()
+    assert file.reader.report.error is None
+
+
+def test_a_link_to_a_file_is_read(file: File, tmp_path: Path) -> None:
+    """Kubernetes mounts files as links to links."""
+    file.write(COMMIT, RUN)
+    file.path.rename(tmp_path / "target")
+    (tmp_path / "link").symlink_to("target")
+    file.path.symlink_to("link")
+    file.reader.refresh()
+    assert file.reader.only_row().sha == A
+
+
+LINE = json.dumps(RUN).encode()
+LONG = {
+    "a gap before a line": (b"%s" + LINE + b"\n", b"\0"),
+    "a gap after a line": (LINE + b"%s\n", b"\0"),
+    "a gap at the end": (LINE + b"\n%s", b"\0"),
+    "white space": (b"%s\n" + LINE, b" "),
+    "a gap in a line": (LINE[:-1] + b"%s}\n" + LINE, b"\0"),
+    "a line": (b"%s\n" + LINE, b"x"),
+    "a valid line": (LINE[:-1] + b', "log": "%s"}\n' + LINE, b"x"),
+    "a line without end": (LINE + b"\n%s", b"x"),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_line_takes_no_memory(file: File, name: str) -> None:
+    """A gap around a line is ignored; a longer line than any is left out, counted once and named,
+    and the others count.
+    """
+    limit, (lines, filler) = 2**20, LONG[name]
+    before, _, after = lines.partition(b"%s")
+    file.write(COMMIT)
+    file.append(before)
+    with file.path.open("ab") as target:
+        for _ in range(32):
+            target.write(filler * limit)
+    file.append(after)
+    with patch.object(reading, "MAX_LINE_BYTES", limit):
+        tracemalloc.start()
+        refreshed = file.reader.refresh()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert sum(isinstance(fact, Observation) for fact in refreshed) == 1
+        assert peak < 6 * limit
+        if filler == b"x" or "in a" in name:
+            number = 3 if name == "a line without end" else 2
+            for _ in range(2):
+                assert file.error().startswith(f"{file.path}:{number}: is longer than ")
+            assert file.reader.dropped == {"malformed": 1}
+            file.append(b"\n" + json.dumps({**RUN, "run_id": 2}).encode())
+            assert file.error().startswith(f"{file.path}:{number}: is longer than ")
+            assert file.reader.dropped == {"malformed": 1}
+            assert len(file.reader.rows()) == 2
+        else:
+            assert file.reader.report.error is None
 
 
 def test_a_large_file_keeps_its_line_numbers(file: File) -> None:

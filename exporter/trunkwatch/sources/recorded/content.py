@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from trunkwatch.domain.model import Commit, Observation, Trunk, TrunkOrder, WorkflowReport
 from trunkwatch.engine.facts import AddedCommits, Fact, FilesReport
@@ -31,7 +32,7 @@ class News:
         commits: of each trunk, oldest first.
         truncated: the trunks of which older commits are not in the file.
         complete: the trunks of which the commits are the whole order.
-        dropped: the lines that were left out.
+        dropped: the fingerprints of the lines that were left out.
     """
 
     rows: list[Observation] = field(default_factory=list)
@@ -49,6 +50,11 @@ class News:
             order = TrunkOrder(trunk, tuple(commits), trunk in self.truncated)
             facts.append(order if trunk in self.complete else AddedCommits(order))
         return facts
+
+
+def fingerprint_of(line: bytes) -> bytes:
+    """Return a few bytes that stand for a line, which is not kept in memory to count it once."""
+    return blake2b(line, digest_size=16).digest()
 
 
 class Content:
@@ -117,8 +123,19 @@ class Content:
         """
         error = self.try_line(number, line)
         if error is not None:
-            self._problems[error.trunk].append((number, str(error)))
-            self.news.dropped.append(line)
+            self.drop(number, line, str(error), error.trunk)
+
+    def drop(self, number: int, line: bytes, problem: str, trunk: Trunk | None = None) -> None:
+        """Leave a line out.
+
+        Args:
+            number: of the line, from 1.
+            line: the line, or its beginning.
+            problem: of the line.
+            trunk: of the line; None where it is unknown.
+        """
+        self._problems[trunk].append((number, problem))
+        self.news.dropped.append(fingerprint_of(line))
 
     def _add(self, number: int, line: bytes) -> None:
         parsed, problems = self._parser.parse(line)

@@ -22,10 +22,6 @@ class Signature(NamedTuple):
     size: int
     modified_ns: int
 
-    def has_grown(self, before: "Signature") -> bool:
-        """Return whether this is the same file as before, with more bytes."""
-        return self.inode == before.inode and self.size > before.size
-
 
 class Position(NamedTuple):
     """The end of the lines whose facts are stored; the source's cursor.

@@ -15,9 +15,10 @@ from trunkwatch.sources.recorded.content import Problem, Problems
 from trunkwatch.sources.recorded.position import Position, Signature
 from trunkwatch.sources.recorded.reading import Reading, as_utf8, begins_with
 from trunkwatch.sources.traits import Traits
+from trunkwatch.textfiles import open_regular
 
 ORDER_SETTLE_SECONDS = 30.0
-"""Seconds since the last change of a file after which an order at its end counts as whole."""
+"""Seconds without a change of a file after which an order at its end counts as whole."""
 
 MALFORMED = "malformed"
 """The reason for which lines are dropped."""
@@ -37,28 +38,41 @@ TRAITS = Traits(
 
 def recorded_source(config: RecordedSource, context: SourceContext) -> Source:
     """Return the source that reads the configured file."""
-    needs_commits = config.order is not False
-    return RecordedFile(Path(config.path), context.http.clock, needs_commits=needs_commits)
+    return RecordedFile(
+        Path(config.path),
+        context.http.clock,
+        needs_commits=config.order is not False,
+        refreshes_once=context.refreshes_once,
+    )
 
 
 class RecordedFile:
     """Reads a file whenever it changed, from where it was read to, if it only grew.
 
     A file that begins otherwise than before is read whole, and so is one that has changed when the
-    process starts; lines whose facts are stored are not stored again.
+    process starts; lines whose facts are stored are not stored again. That it begins as before
+    takes a checksum of all of it.
     """
 
     def __init__(
-        self, path: Path, clock: Callable[[], float] = time.time, *, needs_commits: bool = True
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.time,
+        *,
+        needs_commits: bool = True,
+        refreshes_once: bool = False,
     ) -> None:
         """Args:
         path: the file.
         clock: seconds since the epoch.
         needs_commits: whether a run of a trunk without commit lines is an error.
+        refreshes_once: whether no later refresh can show that the file has not changed.
         """
         self._path = path
         self._clock = clock
         self._needs_commits = needs_commits
+        self._refreshes_once = refreshes_once
+        self._unsettled: tuple[Signature, float] | None = None
         self._reading: Reading | None = None
         self._position: Position | None = None
         self._counted: set[bytes] = set()
@@ -76,6 +90,8 @@ class RecordedFile:
         signature = self._signature()
         is_unchanged = stored is not None and stored.signature == signature
         if is_unchanged and stored and stored.valid and self._reading is None:
+            return Refresh(())
+        if stored is not None and self._is_unsettled(signature):
             return Refresh(())
         if self._reading is None or not is_unchanged:
             self._reading, signature = self._read(stored)
@@ -117,8 +133,28 @@ class RecordedFile:
 
         A part of an order, believed as the whole, would be a force push that resolves outages.
         """
-        age = self._clock() - signature.modified_ns / 1e9
-        return reading.content.is_inside_order and 0 <= age < ORDER_SETTLE_SECONDS
+        if not reading.content.is_inside_order:
+            self._unsettled = None
+            return False
+        now = self._clock()
+        if self._refreshes_once:
+            return abs(now - signature.modified_ns / 1e9) < ORDER_SETTLE_SECONDS
+        if self._unsettled is None or self._unsettled[0] != signature:
+            self._unsettled = signature, now
+        return self._is_unsettled(signature)
+
+    def _is_unsettled(self, signature: Signature) -> bool:
+        """Return whether a file that ends in an order has been seen unchanged for a short time.
+
+        The file's own time does not count: it is that of another clock, as on a file server, or of
+        the file from which this one was copied.
+        """
+        if self._unsettled is None or self._unsettled[0] != signature:
+            return False
+        now = self._clock()
+        # Without the bound, a clock that was set back might make it wait for years.
+        self._unsettled = signature, min(self._unsettled[1], now)
+        return now - self._unsettled[1] < ORDER_SETTLE_SECONDS
 
     def _forget(self) -> None:
         self._reading, self._position = None, None
@@ -135,10 +171,10 @@ class RecordedFile:
     def _read(self, stored: Position | None) -> tuple[Reading, Signature]:
         """Read the new lines; return the reading and the signature of the file that was read."""
         try:
-            with self._path.open("rb") as raw:
+            with open_regular(self._path) as raw:
                 signature = self._signature_of(os.fstat(raw.fileno()))
                 file, size = as_utf8(raw, signature.size)
-                reading = self._resume(file, size, signature, stored)
+                reading = self._resume(file, size, stored)
                 reading.read(file, size)
         except OSError as error:
             raise self._error(f"{error.strerror}") from None
@@ -146,21 +182,15 @@ class RecordedFile:
             raise self._error(f"begins as UTF-16 and is not ({error.reason})") from None
         return reading, signature
 
-    def _resume(
-        self, file: BinaryIO, size: int, signature: Signature, stored: Position | None
-    ) -> Reading:
+    def _resume(self, file: BinaryIO, size: int, stored: Position | None) -> Reading:
         """Return the reading of all lines of a file whose facts are stored."""
-        kept = self._reading
-        if kept is not None and self._position is not None:
-            grew = signature.has_grown(self._position.signature)
-            is_same = grew or begins_with(file, kept.offset, kept.digest)
-            if is_same and kept.continues_in(file, size):
-                return kept
+        if self._reading is not None:
+            return self._reading if self._reading.continues_in(file, size) else Reading()
         if stored is not None and begins_with(file, stored.offset, stored.digest):
             reading = Reading()
             reading.read(file, stored.offset)
             reading.content.forget_facts()
-            if reading.offset == stored.offset and reading.continues_in(file, size):
+            if reading.offset == stored.offset and reading.ends_its_line_in(file, size):
                 return reading
         return Reading()
 
