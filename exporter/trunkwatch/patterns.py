@@ -12,6 +12,8 @@ from typing import Any
 
 import re2
 
+from trunkwatch.quoting import quoted
+
 _WORD = r"\p{L}\p{N}_"
 _SPACE = r"\t-\r\x1c- \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"
 _NO_SPACE = (
@@ -129,7 +131,7 @@ def _python(text: str) -> re.Pattern[str]:
             warnings.simplefilter("ignore", FutureWarning)
             return re.compile(text)
     except (re.error, OverflowError, ValueError) as error:  # a number of thousands of digits
-        raise ValueError(f"{text!r} is not a regular expression: {error}") from None
+        raise ValueError(f"{quoted(text)} is not a regular expression: {error}") from None
 
 
 def _compiled(expression: str, *, captures: bool) -> Any:
@@ -143,9 +145,9 @@ def _re2(text: str, *, captures: bool) -> Any:
     try:
         return _compiled(_translated(text), captures=captures)
     except UnicodeEncodeError:
-        raise ValueError(f"{text!r} contains half a surrogate pair") from None
+        raise ValueError(f"{quoted(text)} contains half a surrogate pair") from None
     except re2.error as error:
-        raise ValueError(f"{text!r} cannot be used: {_reason(text, error)}") from None
+        raise ValueError(f"{quoted(text)} cannot be used: {_reason(text, error)}") from None
 
 
 @lru_cache(maxsize=1024)
@@ -212,6 +214,6 @@ def _pieces(pattern: str, template: str) -> tuple[str | int, ...]:
     try:
         expanded = match.expand(template)
     except (re.error, IndexError, ValueError) as error:
-        raise ValueError(f"{template!r} does not fit match: {error}") from None
+        raise ValueError(f"{quoted(template)} does not fit match: {error}") from None
     parts = re.split(f"([{''.join(marks)}])", expanded)
     return tuple(marks.index(part) if part in marks else part for part in parts if part)

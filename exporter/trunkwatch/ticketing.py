@@ -18,7 +18,7 @@ from trunkwatch.metrics.lines import Labels
 from trunkwatch.rest.credentials import Authorization, EnvToken, FileToken, read_secret
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.status.worker import ROUND_SECONDS, Worker
-from trunkwatch.store import MEMORY
+from trunkwatch.store import MEMORY, real_path
 from trunkwatch.tickets.alerts import FiringAlert, webhook_payload
 from trunkwatch.tickets.issues.api import Api
 from trunkwatch.tickets.issues.dry_run import DryRun
@@ -198,7 +198,7 @@ def _copied(path: str | None, folder: str) -> TicketStore:
         return TicketStore(MEMORY)
     for suffix in ("", "-wal"):
         with suppress(FileNotFoundError):
-            shutil.copy(f"{path}{suffix}", Path(folder) / f"tickets.db{suffix}")
+            shutil.copy(f"{real_path(path)}{suffix}", Path(folder) / f"tickets.db{suffix}")
     return TicketStore(str(Path(folder) / "tickets.db"))
 
 

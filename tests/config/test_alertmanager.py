@@ -155,7 +155,9 @@ def test_the_group_default_is_heard_unless_another_takes_all_jobs() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("route: [", "is not YAML"),
+        ("route: [", "line 1, column 9: while parsing a flow node, expected"),
+        ('route: {receiver: "\\U00110000"}', "line 1, column 22: a number or an escaped"),
+        ("global: {k: s3cret]\nroute: 1", "line 1, column 19: while parsing a flow mapping"),
         ("[]", "route: must be a mapping"),
         ("receivers: []", "route: must be a mapping"),
         ("route: {}", "route.receiver: is missing and required"),

@@ -772,6 +772,94 @@ def test_a_wrong_argument_is_named(
         config_of("owner/name", "nowhere", None)
     with pytest.raises(UsageError, match=r"^--repo 'a b': must be "):
         config_of("a b", None, None)
+    with pytest.raises(
+        UsageError, match=r"^--repo 'https://\*\*\*@git.example.com/o/r.git': must "
+    ):
+        config_of(ADDRESS, None, None)
+
+
+# ---------------------------------------------------------------------- numbers, escapes, paths
+
+DIGITS = "f" * 5000
+"""Of a number that Python does not convert to decimals."""
+OUT_OF_RANGE = "a number or an escaped character is out of range"
+NO_PATH = "must be a path, without characters that no file name has"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (SOURCES + r'name: "a\U00110000"', f"line 2, column 11: {OUT_OF_RANGE}"),
+        (SOURCES + r'name: "\UFFFFFFFF"', f"line 2, column 10: {OUT_OF_RANGE}"),
+        (f"%YAML 1.{'9' * 5000}\n---\n{SOURCES}", f"line 1, column 9: {OUT_OF_RANGE}"),
+        (
+            SOURCES + f"limits: {{max_label_bytes: 1{':59' * 4000}.5}}",
+            "line 2, column 27: '1:59:59:",
+        ),
+        (
+            SOURCES + f"? 0x{DIGITS}\n: 1\n? 0x{DIGITS}\n: 2",
+            "line 4, column 3: the key a number of about 6021 digits appears twice",
+        ),
+        *(
+            (SOURCES + f"limits: {{max_label_bytes: {number}}}", "limits.max_label_bytes: must be ")
+            for number in (f"0x{DIGITS}", f"-0x{DIGITS}", f"0b{'1' * 20_000}", f"1{':59' * 4000}")
+        ),
+        (SOURCES + f"groups: [{{name: g, priority: 0x{DIGITS}}}]", "groups[0].priority: must be "),
+        (source(f"{GITHUB}, repo: o/r, window: 0x{DIGITS}"), "sources[0].window: must be 9223"),
+        (source(f"{GITHUB}, repo: o/r, window: -0x{DIGITS}"), "sources[0].window: must be 1 or"),
+        (source(f"{GITHUB}, repo: o/r, quota_share: 0x{DIGITS}"), "sources[0].quota_share: must"),
+        (source(r'name: a, type: recorded, path: "a\0b"'), f"sources[0].path: {NO_PATH}"),
+        (source(rf'{GITHUB}, repo: o/r, token_file: "a\0b"'), f"sources[0].token_file: {NO_PATH}"),
+        (source(rf'{BUILDBOT}, git: "a\0b"'), f"sources[0].git: {NO_PATH}"),
+    ],
+)
+def test_what_python_refuses_is_a_problem_of_its_key(text: str, problem: str) -> None:
+    """A number of thousands of digits, a character out of range and NUL in a path are named."""
+    problems = problems_of(text)
+    assert any(found.startswith(problem) for found in problems), problems
+    assert max(map(len, problems)) < 400
+
+
+# ---------------------------------------------------------------------- credentials
+
+ADDRESS = "https://oauth2:hunter2@git.example.com/o/r.git"
+HIDDEN = "(got 'https://***@git.example.com/o/r.git')"
+NAMED = "must be a name, not an address with a user or a password"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (source(f"{GITHUB}, repo: '{ADDRESS}'"), f"must be owner/name {HIDDEN}"),
+        (source(f"{GITHUB}, repos: ['{ADDRESS}']"), HIDDEN),
+        (source(f"{GITHUB}, repos: ['{ADDRESS}?token=hunter2']"), "/o/r.git?***')"),
+        (
+            source(f"{GITHUB}, repos: ['https://u:a/b c?hunter2@h/o/r']"),
+            "(got 'https://***@h/o/r')",
+        ),
+        (source(f"{GITHUB}, repos: ['u:hunter2@h/o/r']"), "(got '***@h/o/r')"),
+        (source(f"{GITHUB}, repos: ['o/*'], exclude: ['{ADDRESS}']"), HIDDEN),
+        (source(f"name: g, type: gitlab, repos: ['{ADDRESS}']"), HIDDEN),
+        (source(f"name: g, type: gitea, url: 'http://h', repos: ['{ADDRESS}']"), HIDDEN),
+        (clickhouse("preset: pytorch", f"'{ADDRESS}'"), f"sources[0].repos[0]: {NAMED}"),
+        (source(BUILDBOT.replace("o/r", f"'{ADDRESS}'")), f"sources[0].repo: {NAMED}"),
+        (source(f"{BUILDBOT}, git: '{ADDRESS}'"), "sources[0].git: must be the path of a file or"),
+        (SOURCES + f"tickets: {{repo: '{ADDRESS}'}}", f"must be owner/name or '{{repo}}' {HIDDEN}"),
+        (SOURCES + f"groups: [{{name: '{ADDRESS}'}}, {{name: '{ADDRESS}'}}]", "already used by"),
+        (SOURCES + f"jobs: {{ignore: ['{ADDRESS}(']}}", "'https://***@git.example.com/o/r.git('"),
+        (
+            source("name: b, type: buildbot, url:http://u:hunter2@h"),
+            "sources[0].url:***: unknown key; if a value follows the colon, put a space between",
+        ),
+        (SOURCES + "a:hunter2: 1\na:hunter2: 2", "the key 'a:***' appears twice in one mapping"),
+        (SOURCES + "a: !https://u:hunter2@h 1", "could not determine a constructor for the tag"),
+    ],
+)
+def test_credentials_are_not_repeated(text: str, problem: str) -> None:
+    """An address that is pasted to a wrong place is named without its login and its query."""
+    problems = problems_of(text)
+    assert any(problem in found for found in problems), problems
+    assert "hunter2" not in str(problems)
 
 
 # ---------------------------------------------------------------------- names that become labels

@@ -150,6 +150,7 @@ def test_a_listener_has_its_own_web_configuration(tmp_path: Path, listener: str)
         ("rate_limit: {burst: 1}", "rate_limit: not supported"),
         ("basic_auth_users: {ann: hunter2}", "basic_auth_users.ann: must be a bcrypt hash"),
         ("basic_auth_users: [", "line 1, column 20: "),
+        ("basic_auth_users: {ann:hunter2: x}", "basic_auth_users.ann:***"),
         (None, "web.yml: cannot be read (No such file or directory)"),
     ],
 )

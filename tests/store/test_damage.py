@@ -13,6 +13,7 @@ from trunkwatch.errors import StoreError
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.store import ServerLock, SqliteStore, damage_of
+from trunkwatch.store.file_guard import file_size
 from trunkwatch.tickets.store import TicketStore
 
 from tests.poller.harness import Harness, config_of
@@ -98,20 +99,42 @@ def test_a_damaged_copy_gives_the_same_answer_or_a_clean_error(
     assert min(counts.values()) > COPIES / 20
 
 
+def linked(folder: Path) -> Path:
+    """Return a symbolic link in another folder to the file `results.db`, which need not exist."""
+    (folder / "links").mkdir()
+    link = folder / "links" / "link.db"
+    link.symlink_to(Path("..") / "results.db")
+    return link
+
+
+@pytest.mark.parametrize("is_link", [True, False])
 @pytest.mark.parametrize("suffix", ["", "-wal"])
 @pytest.mark.parametrize("replaced", [True, False])
 def test_a_file_that_is_gone_takes_nothing_more(
-    tmp_path: Path, suffix: str, replaced: bool
+    tmp_path: Path, suffix: str, replaced: bool, is_link: bool
 ) -> None:
     """Results that would be lost with a deleted or replaced file are refused, not acknowledged."""
     path = tmp_path / "results.db"
-    with closing(SqliteStore(str(path))) as store:
+    with closing(SqliteStore(str(linked(tmp_path) if is_link else path))) as store:
         store.apply("ci", history("P F"), NOW)
         file = path.with_name(path.name + suffix)
         file.rename(tmp_path / "moved")
         if replaced:
             file.write_bytes((tmp_path / "moved").read_bytes())
         with pytest.raises(StoreError, match="deleted or replaced"):
+            store.apply("ci", history("P F F"), NOW)
+
+
+def test_a_link_that_leads_elsewhere_takes_nothing_more(tmp_path: Path) -> None:
+    """Results are refused that a restart, which follows the changed link, would not read."""
+    link = linked(tmp_path)
+    with closing(SqliteStore(str(link))) as store:
+        store.apply("ci", history("P F"), NOW)
+        assert store.size() == file_size(str(tmp_path / "results.db")) > 0
+        SqliteStore(str(tmp_path / "other.db")).close()
+        link.unlink()
+        link.symlink_to(tmp_path / "other.db")
+        with pytest.raises(StoreError, match=f"^storage {link}: the file was deleted or replaced"):
             store.apply("ci", history("P F F"), NOW)
 
 
@@ -132,8 +155,12 @@ def test_one_server_per_file(tmp_path: Path) -> None:
             StoreError, match=r"another process uses it \(trunkwatch serve, process"
         ):
             ServerLock(path)
+        with pytest.raises(StoreError, match=r"^storage \S+/link\.db: another process uses it"):
+            ServerLock(str(linked(tmp_path)))
         SqliteStore(path).close()
     ServerLock(path).close()
+    with closing(ServerLock(str(tmp_path / "links" / "link.db"))), pytest.raises(StoreError):
+        ServerLock(path)
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,8 @@ import pytest
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Cursor
 from trunkwatch.errors import StoreError
-from trunkwatch.store import SqliteStore, opening, schema
+from trunkwatch.store import ServerLock, SqliteStore, opening, schema
+from trunkwatch.tickets.store import TicketStore
 
 from tests.support.rows import JOB, NOW, TRUNK, history, named, order, pending, run, sha
 
@@ -250,6 +251,32 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     wanted = f"storage {folder / 'results.db'}: its folder {folder} does not exist; create it"
     assert str(caught.value) == wanted
     assert not folder.exists()
+
+
+def test_a_link_to_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    """The folder is that to which the link leads."""
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "not-mounted" / "results.db")
+    with pytest.raises(StoreError, match=f"{link}: its folder {tmp_path}/not-mounted does not ex"):
+        SqliteStore(str(link))
+
+
+@pytest.mark.parametrize("use", [SqliteStore, ServerLock, TicketStore])
+def test_a_path_that_cannot_be_looked_at_is_refused(use: Callable[[str], object]) -> None:
+    """A closed folder, a name that is too long, and NUL are errors of the storage."""
+    with open_folder() as folder:
+        closed = folder / "closed"
+        closed.mkdir(0o700)
+        with without_rights():
+            for path, reason in (
+                (f"{closed}/results.db", "cannot be used (Permission denied)"),
+                (f"{folder}/{'x' * 300}", "cannot be used (File name too long)"),
+                (f"{folder}/{'x' * 300}/results.db", "cannot be used (File name too long)"),
+                (f"{folder}/a\0b", "cannot be a path (embedded null byte)"),
+            ):
+                with pytest.raises(StoreError) as caught:
+                    use(path)
+                assert str(caught.value).startswith(f"storage {path}: {reason}")
 
 
 def test_an_empty_path_is_refused() -> None:

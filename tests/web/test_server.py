@@ -4,11 +4,16 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from http import HTTPStatus
+from pathlib import Path
+from typing import NoReturn
 
+import bcrypt
 import pytest
 import requests
 from trunkwatch.errors import ListenError, UsageError
-from trunkwatch.web import WebServer, parse_address
+from trunkwatch.web import WebServer, WebSettings, gateway, parse_address
+from trunkwatch.web.answer import SECURITY_HEADERS
 from trunkwatch.web.gateway import HEAD_LIMIT_BYTES
 
 from tests.web.conftest import listening
@@ -128,6 +133,45 @@ def test_headers_have_an_end(length: int, status: bytes) -> None:
             connection.sendall(b"x" * length)
             connection.sendall(b"\r\n\r\n")
             assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize("target", ["http://[", "a://b]/metrics", "http://[x]/", "http://[::1"])
+@pytest.mark.parametrize("is_protected", [True, False])
+def test_a_target_that_is_no_address(tmp_path: Path, target: str, is_protected: bool) -> None:
+    """It is a malformed request: counted, and answered with the headers of every answer."""
+    refused: list[str] = []
+    settings = None
+    if is_protected:
+        users = bcrypt.hashpw(b"hunter2", bcrypt.gensalt(4)).decode()
+        (tmp_path / "web.yml").write_text(f"basic_auth_users: {{ann: {users}}}")
+        settings = WebSettings(str(tmp_path / "web.yml"))
+    server = WebServer("127.0.0.1:0", answer, "", refused.append, settings)
+    server.start()
+    address = ("127.0.0.1", server.port)
+    with closing(socket.create_connection(address, timeout=30)) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        lines = connection.makefile("rb").read().lower().split(b"\r\n")
+    server.stop()
+    assert lines[0] == b"http/1.1 400 bad request"
+    for name, value in SECURITY_HEADERS:
+        assert f"{name}: {value}".lower().encode() in lines
+    assert refused == ["malformed"]
+
+
+def test_an_error_before_the_application_is_answered(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An internal error while a request is read is logged, and answered as any other."""
+
+    def broken(_target: bytes) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(gateway, "unquote_to_bytes", broken)
+    with listening(answer) as server:
+        found = requests.get(f"http://127.0.0.1:{server.port}/", timeout=30)
+    assert found.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert found.headers["X-Content-Type-Options"] == "nosniff"
+    assert "request failed" in caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ import bcrypt
 import pytest
 import requests
 from cryptography import x509
+from trunkwatch.config.web_config import WebConfig, parse_web_config
 from trunkwatch.errors import ConfigError
 from trunkwatch.web import WebServer, WebSettings, login
 from trunkwatch.web import server as web_server
+from trunkwatch.web import settings as web_settings
 from trunkwatch.web import tls as web_tls
 from trunkwatch.web.answer import SECURITY_HEADERS
 from trunkwatch.web.settings import MAX_FILE_BYTES
@@ -296,8 +298,71 @@ def test_protection_stays_on(serve: Serve, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        'basic_auth_users: {u: "\\U00110000"}',
+        f"%YAML 1.{'9' * 5000}\n---\na: b",
+        'tls_server_config: {cert_file: "a\\0b", key_file: server.key}',
+        'tls_server_config: {cert_file: "\\U00110000", key_file: server.key}',
+        "[" * 500,
+    ],
+)
+def test_a_refused_content_is_parsed_once(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    """Clients are served meanwhile, and the problem is logged once; a change is parsed again."""
+    site = serve(TLS.format("") + USERS)
+    parsed: list[bytes] = []
+
+    def counted(content: bytes, path: str) -> WebConfig:
+        parsed.append(content)
+        return parse_web_config(content, path)
+
+    monkeypatch.setattr(web_settings, "parse_web_config", counted)
+    site.configure(text)
+    assert [site.get("ann").text for _ in range(3)] == ["ok"] * 3
+    assert len(parsed) == 1
+    logged = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert [each.msg for each in logged] == ["web configuration not usable, the old one stays"]
+    assert logged[0].exc_info is None
+    site.configure(f"{text} # changed")
+    assert site.get("ann").ok
+    assert len(parsed) == 2
+    site.configure(TLS.format("") + USERS)
+    assert site.get("ann").ok
+    site.configure(text)
+    assert site.get("ann").ok
+    assert site.reports == [False, True, False]
+
+
+def test_an_internal_error_keeps_the_settings(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception that no file should cause refuses no client, and is logged once as such."""
+    site = serve(TLS.format("") + USERS)
+
+    def broken(_content: bytes, _path: str) -> WebConfig:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(web_settings, "parse_web_config", broken)
+    site.configure(TLS.format("") + USERS + "# changed")
+    assert [site.get("ann").text for _ in range(3)] == ["ok"] * 3
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert record.msg == "web configuration not usable, the old one stays"
+    assert record.exc_info is not None
+    assert site.reports == [False]
+
+
+@pytest.mark.parametrize(
     ("file", "content", "problem"),
     [
+        ("web.yml", b'basic_auth_users: {u: "\\U00110000"}', r"line 1, column 26: a number or an"),
+        ("web.yml", b'tls_server_config: {cert_file: "a\\0b", key_file: k}', r"cert_file: must be"),
+        (
+            "web.yml",
+            b"basic_auth_users: {ann:pw: x}",
+            r"basic_auth_users\.ann:\*\*\*.*: a user name",
+        ),
         ("server.crt", b"", r"cert_file \S+ and key_file \S+ cannot be used \(no certificate"),
         ("server.key", b"no key", r"cert_file \S+ and key_file \S+ cannot be used \(no certifi"),
         ("authority.crt", b"x", r"client_ca_file \S+ cannot be used \(no certificate"),

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from trunkwatch.addresses import base_address
 from trunkwatch.assets.rules.build import DEFAULT, Which
 from trunkwatch.errors import UsageError
+from trunkwatch.quoting import quoted, without_login, without_logins
 
 PROMETHEUS_IMAGES: Mapping[str, str] = MappingProxyType(
     {"2": "prom/prometheus:v2.55.1", "3": "prom/prometheus:v3.13.2"}
@@ -68,11 +69,11 @@ def parse_settings(
     for text in given:
         key, is_set, value = text.partition("=")
         if key not in KEYS:
-            raise UsageError(f"--set {text}: {_unknown(key)}")
+            raise UsageError(f"--set {without_logins(text)}: {_unknown(key)}")
         if not is_set or not value:
-            raise UsageError(f"--set {text}: must be {key}=VALUE")
+            raise UsageError(f"--set {without_logins(text)}: must be {key}=VALUE")
         if key in values:
-            raise UsageError(f"--set {text}: {key} is set twice")
+            raise UsageError(f"--set {without_logins(text)}: {key} is set twice")
         if key == TEAM:
             named.append(_team(value))
         else:
@@ -90,33 +91,36 @@ def parse_settings(
 def _unknown(key: str) -> str:
     near = difflib.get_close_matches(key, KEYS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"unknown key {key!r}, the keys are {', '.join(KEYS)}{hint}"
+    return f"unknown key {quoted(key)}, the keys are {', '.join(KEYS)}{hint}"
 
 
 def _text(key: str, value: str) -> str:
     if not value.isprintable():
-        raise UsageError(f"--set {key}={value!r}: must be printable")
+        raise UsageError(f"--set {key}={quoted(value)}: must be printable")
     return value
 
 
 def _team(name: str) -> str:
     if not name.isprintable() or name != name.strip():
-        raise UsageError(f"--set team={name!r}: must be a printable name without spaces around it")
+        raise UsageError(
+            f"--set team={quoted(name)}: must be a printable name without spaces around it"
+        )
     return name
 
 
 def _url(key: str, value: str) -> str:
     if not _URL.fullmatch(value):
         raise UsageError(
-            f"--set {key}={value}: must be an address such as https://ci.example.com, with %XX for"
-            " each character of a path that is no letter, no digit and none of ._~/+-"
+            f"--set {key}={without_login(value)}: must be an address such as"
+            " https://ci.example.com, with %XX for each character of a path that is no letter, no"
+            " digit and none of ._~/+-"
         )
     return value.rstrip("/")
 
 
 def _server(key: str, value: str) -> str:
     """Return the address of an exporter, as its flag --web.external-url takes it."""
-    return base_address(f"--set {key}={value}", _url(key, value))
+    return base_address(f"--set {key}={without_login(value)}", _url(key, value))
 
 
 _CHECKS: Mapping[str, Callable[[str, str], str]] = MappingProxyType(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Container, Iterator, Sequence
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from typing import NoReturn
 
@@ -43,6 +44,7 @@ from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.errors import UsageError
 from trunkwatch.process import INTERNAL_ERROR, leave
+from trunkwatch.quoting import without_logins
 from trunkwatch.report.walk import walk
 from trunkwatch.sources.recorded import recorded_lines
 
@@ -56,7 +58,9 @@ def run() -> NoReturn:
     try:
         code = main.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        shown = StringIO()
+        error.show(shown)
+        click.echo(without_logins(shown.getvalue()), err=True, nl=False)  # arguments are quoted
         code = BAD_INPUT
     except click.Abort:
         code = 130

@@ -16,7 +16,7 @@ import yaml
 from trunkwatch.config.fields import parse_duration
 from trunkwatch.config.own_alerts import OWN_ALERTS
 from trunkwatch.config.schema import Config, GroupMatchSection
-from trunkwatch.config.yaml_values import SafeLoader
+from trunkwatch.config.yaml_values import SafeLoader, yaml_problem
 from trunkwatch.domain.groups import DEFAULT_GROUP
 from trunkwatch.errors import ConfigError
 from trunkwatch.patterns import matches_go
@@ -198,7 +198,7 @@ def parse_routes(text: str, path: str) -> Route:
         route = document.get("route") if isinstance(document, dict) else None
         return _route(route, "route", Route(""))
     except yaml.YAMLError as error:
-        raise ConfigError(path, [f"is not YAML ({' '.join(str(error).split())})"]) from None
+        raise ConfigError(path, [yaml_problem(error)]) from None
     except RecursionError:
         raise ConfigError(path, ["is nested too deeply, or contains itself"]) from None
     except ValueError as error:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from trunkwatch.config.fields import Pattern
 from trunkwatch.config.section import Section
 from trunkwatch.domain.evidence import COMPLETED, UNFINISHED
+from trunkwatch.quoting import quoted, quoted_key
 
 _TABLE = re.compile(r"\w[\w-]*")
 _COLUMN = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")
@@ -20,7 +21,7 @@ RESULTS = frozenset({*COMPLETED, *UNFINISHED})
 
 def _table(value: str) -> str:
     if not _TABLE.fullmatch(value):
-        raise ValueError(f"must be one name of letters, digits, _ and - (got {value!r})")
+        raise ValueError(f"must be one name of letters, digits, _ and - (got {quoted(value)})")
     return value
 
 
@@ -28,14 +29,14 @@ def _column(value: str) -> str:
     if not _COLUMN.fullmatch(value):
         raise ValueError(
             "must be a column such as head_sha or job.state, of letters, digits, _, - and dots"
-            f" (got {value!r}); make a view for more"
+            f" (got {quoted(value)}); make a view for more"
         )
     return value
 
 
 def _result(value: str) -> str:
     if value not in RESULTS:
-        raise ValueError(f"must be one of {', '.join(sorted(RESULTS))} (got {value!r})")
+        raise ValueError(f"must be one of {', '.join(sorted(RESULTS))} (got {quoted(value)})")
     return value
 
 
@@ -100,7 +101,7 @@ def problem_of(columns: Mapping[str, Expression], *, is_preset: bool) -> str | N
     for key in columns.keys() - set(COLUMN_KEYS):
         close = difflib.get_close_matches(key, COLUMN_KEYS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "docs/clickhouse.md lists all keys"
-        return f"columns.{key}: unknown key; {hint}"
+        return f"columns.{quoted_key(key)}: unknown key; {hint}"
     missing = [key for key in NEEDED if key not in columns]
     if not {"status", "conclusion"} & columns.keys():
         missing.append("conclusion")

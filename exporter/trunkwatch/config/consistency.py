@@ -6,6 +6,7 @@ from typing import Any
 from trunkwatch.config.schema import Config
 from trunkwatch.config.sources import SourceConfig
 from trunkwatch.domain.groups import DEFAULT_GROUP
+from trunkwatch.quoting import quoted
 
 Document = Mapping[Any, Any]
 """The file as YAML parses it, not validated."""
@@ -51,7 +52,7 @@ def _repeated(section: str, names: Mapping[int, str]) -> Iterator[str]:
     for place, name in names.items():
         if name in first:
             yield (
-                f"{section}[{place}]: {name!r} is already used by {section}[{first[name]}];"
+                f"{section}[{place}]: {quoted(name)} is already used by {section}[{first[name]}];"
                 " each must be unique"
             )
         first.setdefault(name, place)
@@ -64,12 +65,12 @@ def _unreachable(section: object) -> Iterator[str]:
         name, matches_all = group.get("name"), group.get("match", {}) == {}
         if matches_all and place < max(groups):
             yield (
-                f"groups[{place}].match: is missing, so {name!r} takes every job from"
+                f"groups[{place}].match: is missing, so {quoted(name)} takes every job from"
                 " the groups after it; give it a match or move it to the end"
             )
         if name == DEFAULT_GROUP.name and not matches_all:
             yield (
-                f"groups[{place}].match: the group {name!r} catches what no other group"
+                f"groups[{place}].match: the group {quoted(name)} catches what no other group"
                 " matches; leave match out or give the group another name"
             )
 
@@ -121,5 +122,7 @@ def _aliases(jobs: object) -> Iterator[str]:
         workflow, old = alias.get("workflow"), alias.get("from")
         if isinstance(workflow, str) and isinstance(old, str):
             if (workflow, old) in seen:
-                yield f"jobs.aliases[{place}].from: {old!r} is renamed twice; keep one of them"
+                yield (
+                    f"jobs.aliases[{place}].from: {quoted(old)} is renamed twice; keep one of them"
+                )
             seen.add((workflow, old))

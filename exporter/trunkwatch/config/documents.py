@@ -11,8 +11,9 @@ from pydantic_core import ErrorDetails
 
 from trunkwatch.config.marks import mark_of, with_place
 from trunkwatch.config.marks import place as _place
-from trunkwatch.config.yaml_values import SafeLoader
+from trunkwatch.config.yaml_values import SafeLoader, yaml_problem
 from trunkwatch.errors import ConfigError
+from trunkwatch.quoting import quoted, quoted_key
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -52,10 +53,8 @@ def parse_document(
             problems += (with_place(each, node) for each in contradictions(document, section))
         else:
             problems.append(f"must be a mapping with {_named_keys(model)}")
-    except yaml.MarkedYAMLError as error:
-        problems = [_yaml_problem(error)]
     except yaml.YAMLError as error:
-        problems = [f"is not YAML ({' '.join(str(error).split())})"]
+        problems = [yaml_problem(error)]
     except RecursionError:
         problems = ["is nested too deeply"]
     if section is None or problems:
@@ -97,15 +96,13 @@ class _StrictLoader(SafeLoader):
                 continue  # the safe loader reports that
             if key in seen:
                 place = _place(key_node.start_mark)
-                self.problems.append(f"{place}the key {key!r} appears twice in one mapping")
+                self.problems.append(f"{place}the key {_named(key)} appears twice in one mapping")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
 
-def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    parts = [part for part in (error.context, error.problem) if part]
-    return f"{_place(mark)}{', '.join(parts) or 'is not YAML'}"
+def _named(key: Hashable) -> str:
+    return repr(quoted_key(key)) if isinstance(key, str) else quoted(key)
 
 
 def _problems(
@@ -135,7 +132,7 @@ def _key_path(detail: ErrorDetails) -> str:
     """Return a key path such as `sources[0].url`, without the tag of a union's member."""
     path = ""
     for part in _without_tags(detail):
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+        path += f"[{quoted(part)}]" if isinstance(part, int) else f".{quoted_key(part)}"
     return path.lstrip(".") or "the file"
 
 
@@ -172,15 +169,15 @@ def _message(detail: ErrorDetails, model: type[BaseModel], hints: Mapping[str, s
     if kind == "value_error":
         return str(context["error"])
     if kind in ("literal_error", "enum"):
-        return f"must be {context['expected']} (got {detail['input']!r})"
+        return f"must be {context['expected']} (got {quoted(detail['input'])})"
     if kind == "union_tag_invalid":
-        return f"type must be one of {context['expected_tags']} (got {context['tag']!r})"
+        return f"type must be one of {context['expected_tags']} (got {quoted(context['tag'])})"
     if kind == "union_tag_not_found":
         return f"type is missing; must be one of {_source_types(model)}"
     if kind == "greater_than_equal":
-        return f"must be {context['ge']} or more (got {detail['input']!r})"
+        return f"must be {context['ge']} or more (got {quoted(detail['input'])})"
     if kind == "less_than_equal":
-        return f"must be {context['le']} or less (got {detail['input']!r})"
+        return f"must be {context['le']} or less (got {quoted(detail['input'])})"
     return _MESSAGES.get(kind, detail["msg"])
 
 
@@ -199,6 +196,8 @@ def _unknown_key(detail: ErrorDetails, model: type[BaseModel]) -> str:
     keys = _keys_at(section, model)
     if RENAMED_KEYS.get(str(key)) in keys:
         return f"this key is now {RENAMED_KEYS[str(key)]}"
+    if ":" in str(key):
+        return "unknown key; if a value follows the colon, put a space between them"
     close = difflib.get_close_matches(str(key), keys, n=1)
     return f"unknown key; {_hint(close)}"
 

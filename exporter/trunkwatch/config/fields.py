@@ -1,5 +1,6 @@
 """The value types of the configuration."""
 
+import os
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from trunkwatch import patterns
+from trunkwatch.quoting import has_login, quoted
 from trunkwatch.urls import is_server
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -26,6 +28,9 @@ MAX_NAME_BYTES = 200
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 """Characters that a name which becomes a label must not have."""
+
+MAX_INTEGER = 2**63 - 1
+"""The largest integer that SQLite can store; numbers of thousands of digits cannot be shown."""
 
 MIN_KEEP = 36 * _UNITS["d"]
 """Results must be kept for longer than the longest attempt, see `domain.claimed_times`."""
@@ -71,6 +76,15 @@ def _end_of_exemption(value: object) -> float:
 
 
 def _from_folder(value: str, info: ValidationInfo) -> str:
+    try:
+        is_path = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:  # half a surrogate pair
+        is_path = False
+    if not is_path:
+        raise ValueError("must be a path, without characters that no file name has")
+    if "://" in value:
+        # Do not repeat the value: it may contain a password.
+        raise ValueError("must be the path of a file or folder, not an address")
     folder = (info.context or {}).get("folder", ".")
     return str(Path(folder) / value)
 
@@ -84,10 +98,13 @@ def label_name(value: str) -> str:
 
     Raises:
         ValueError: it has more than `MAX_NAME_BYTES`, or a line break or another control character:
-            no pattern of a rule or a route expects one.
+            no pattern of a rule or a route expects one; or it is an address with credentials,
+            which metrics and pages would show.
     """
     if CONTROL.search(value):
-        raise ValueError(f"must have no line break and no control character (got {value!r})")
+        raise ValueError(f"must have no line break and no control character (got {quoted(value)})")
+    if has_login(value):
+        raise ValueError("must be a name, not an address with a user or a password")
     size = len(value.encode("utf-8", "replace"))
     if size > MAX_NAME_BYTES:
         raise ValueError(f"must be at most {MAX_NAME_BYTES} bytes in UTF-8 (got {size})")
@@ -103,7 +120,9 @@ LabelName = Annotated[str, Field(min_length=1), AfterValidator(label_name)]
 
 def _alerts_name(value: str) -> str:
     if not re.fullmatch(r"[\w.-]+", value):
-        raise ValueError(f"must be one word of letters, digits, _, - and dots (got {value!r})")
+        raise ValueError(
+            f"must be one word of letters, digits, _, - and dots (got {quoted(value)})"
+        )
     return value
 
 
@@ -124,7 +143,7 @@ Url = Annotated[str, AfterValidator(_url)]
 
 def _repo(value: str) -> str:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", value):
-        raise ValueError(f"must be owner/name (got {value!r})")
+        raise ValueError(f"must be owner/name (got {quoted(value)})")
     return label_name(value)
 
 
@@ -149,7 +168,7 @@ def ticket_repo(value: str, kind: str) -> str:
     """
     form, name = TICKET_REPOS[kind]
     if value != "{repo}" and not form.fullmatch(value):
-        raise ValueError(f"must be {name} or '{{repo}}' (got {value!r})")
+        raise ValueError(f"must be {name} or '{{repo}}' (got {quoted(value)})")
     return value
 
 
@@ -160,14 +179,14 @@ def _zone(value: str) -> str:
             ZoneInfo(value)
         except (ValueError, OSError, KeyError):
             raise ValueError(
-                f"must be a time zone installed here, such as Europe/Paris (got {value!r})"
+                f"must be a time zone installed here, such as Europe/Paris (got {quoted(value)})"
             ) from None
     return value
 
 
 def _share(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise ValueError(f"must be a number above 0 and up to 1, such as 0.5 (got {value!r})")
+        raise ValueError(f"must be a number above 0 and up to 1, such as 0.5 (got {quoted(value)})")
     return float(value)
 
 
@@ -177,7 +196,7 @@ RepoName = Annotated[str, AfterValidator(_repo)]
 Share = Annotated[float, BeforeValidator(_share)]
 """A fraction above 0 and up to 1."""
 
-AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
+AtLeastOne = Annotated[int, Field(strict=True, ge=1, le=MAX_INTEGER)]
 """A positive integer; strict, because lax validation accepts `true` as 1."""
 
 Flag = Annotated[bool, Field(strict=True)]

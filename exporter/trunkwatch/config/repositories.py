@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationError, model_val
 from trunkwatch.config.fields import AtLeastOne, label_name
 from trunkwatch.config.section import Section
 from trunkwatch.patterns import Pattern
+from trunkwatch.quoting import quoted
 
 DEFAULT_BRANCH = "HEAD"
 """The entry that stands for a repository's default branch, whatever its name is."""
@@ -50,15 +51,15 @@ def repo_matches(glob: str, repo: str) -> bool:
 
 def _repo_glob(value: str) -> str:
     if not _REPO_GLOB.fullmatch(value):
-        raise ValueError(f"must be owner/name, or a glob such as acme/* (got {value!r})")
+        raise ValueError(f"must be owner/name, or a glob such as acme/* (got {quoted(value)})")
     if is_glob(value.partition("/")[0]):
-        raise ValueError(f"the owner must be named in full, as in acme/* (got {value!r})")
+        raise ValueError(f"the owner must be named in full, as in acme/* (got {quoted(value)})")
     return label_name(value)
 
 
 def _excluded(value: str) -> str:
     if not _REPO_GLOB.fullmatch(value):
-        raise ValueError(f"must be owner/name, or a glob such as acme/old-* (got {value!r})")
+        raise ValueError(f"must be owner/name, or a glob such as acme/old-* (got {quoted(value)})")
     return value
 
 
@@ -66,7 +67,7 @@ def _project_glob(value: str) -> str:
     if not _PROJECT_GLOB.fullmatch(value):
         raise ValueError(
             "must be the path of a project such as group/sub/project, or a glob below a group such"
-            f" as group/* or group/** (got {value!r})"
+            f" as group/* or group/** (got {quoted(value)})"
         )
     return label_name(value)
 
@@ -75,7 +76,7 @@ def _branch_glob(value: str) -> str:
     if not value or _NO_BRANCH.search(value):
         raise ValueError(
             "must be a branch such as main, a glob such as release/*, or"
-            f" {DEFAULT_BRANCH} for the default branch (got {value!r})"
+            f" {DEFAULT_BRANCH} for the default branch (got {quoted(value)})"
         )
     return label_name(value)
 
@@ -179,13 +180,13 @@ def contradiction(repos: Sequence[RepoSection], exclude: Sequence[str]) -> str |
         for entry in repos:
             if not entry.is_glob and repo_matches(glob, entry.name):
                 return (
-                    f"exclude[{place}]: {glob!r} leaves out {entry.name}, which repos names;"
+                    f"exclude[{place}]: {quoted(glob)} leaves out {entry.name}, which repos names;"
                     " remove one of the two"
                 )
         owner = glob.partition("/")[0]
         if not any(entry.is_glob and repo_matches(owner, entry.owner) for entry in repos):
             return (
-                f"exclude[{place}]: {glob!r} leaves out nothing, since no glob of repos has that"
-                " owner; remove it"
+                f"exclude[{place}]: {quoted(glob)} leaves out nothing, since no glob of repos has"
+                " that owner; remove it"
             )
     return None

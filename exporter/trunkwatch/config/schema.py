@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from trunkwatch.config.acting import ConfirmSection, TicketsSection
 from trunkwatch.config.fields import (
+    MAX_INTEGER,
     AlertsName,
     AtLeastOne,
     Duration,
@@ -150,8 +151,8 @@ class KnownBrokenSection(Section):
 class GreenSection(Section):
     """The jobs that have to pass for a commit of one trunk to be green."""
 
-    repo: Name
-    branch: Name
+    repo: LabelName
+    branch: LabelName
     required: Annotated[tuple[Pattern, ...], Field(min_length=1)]
 
 
@@ -184,9 +185,11 @@ class Limits(Section):
     max_jobs: AtLeastOne = DEFAULT_MAX_JOBS
     max_jobs_per_source: AtLeastOne | None = None
     max_label_bytes: Annotated[int, Field(strict=True, ge=64, le=MAX_LABEL_BYTES)] = 512
-    max_answer_bytes: Annotated[int, Field(strict=True, ge=65_536)] = 64 * 1024 * 1024
-    max_list_pages: Annotated[int, Field(strict=True, ge=1)] = 300
-    max_connections: Annotated[int, Field(strict=True, ge=10)] = 1_000
+    max_answer_bytes: Annotated[int, Field(strict=True, ge=65_536, le=MAX_INTEGER)] = (
+        64 * 1024 * 1024
+    )
+    max_list_pages: AtLeastOne = 300
+    max_connections: Annotated[int, Field(strict=True, ge=10, le=MAX_INTEGER)] = 1_000
 
 
 class Retention(Section):

@@ -12,6 +12,7 @@ from trunkwatch.config.sources import (
     GitlabSource,
 )
 from trunkwatch.errors import UsageError
+from trunkwatch.quoting import quoted
 
 WINDOW = 60
 """Commits to read: enough for a streak and its start, within a small quota."""
@@ -44,7 +45,7 @@ def config_of_repo(repo: str, api_url: str | None, token_env: str | None) -> Con
             error,
             "GITHUB_API_URL is not the address of GitHub's API; with that of Gitea or Forgejo,"
             " as in their own jobs, use --source gitea",
-            f"--repo {repo!r}: must be owner/name, such as pytorch/pytorch",
+            f"--repo {quoted(repo)}: must be owner/name, such as pytorch/pytorch",
         ) from None
     return Config(sources=(source,))
 
@@ -73,7 +74,7 @@ def config_of_project(path: str, url: str | None, token_env: str | None) -> Conf
         raise _refusal(
             error,
             "CI_SERVER_URL must be a URL such as https://gitlab.example.com",
-            f"--repo {path!r}: must be a path such as group/sub/project",
+            f"--repo {quoted(path)}: must be a path such as group/sub/project",
         ) from None
     jobs = Jobs(preset="gitlab")
     return Config(sources=(source,), jobs=jobs)
@@ -103,7 +104,7 @@ def config_of_gitea(repo: str, url: str | None, token_env: str | None) -> Config
         raise _refusal(
             error,
             "GITEA_SERVER_URL must be a URL such as https://git.example.com",
-            f"--repo {repo!r}: must be owner/name, such as owner/project",
+            f"--repo {quoted(repo)}: must be owner/name, such as owner/project",
         ) from None
     return Config(sources=(source,))
 

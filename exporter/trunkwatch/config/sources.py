@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from trunkwatch.config.clickhouse import Column, ColumnName, Result, TableName, problem_of
 from trunkwatch.config.fields import (
+    MAX_INTEGER,
     AtLeastOne,
     Duration,
     Flag,
@@ -184,7 +185,7 @@ class GithubApp(Section):
         installation_id: its installation; looked up by the first repository when missing.
     """
 
-    app_id: int | Name
+    app_id: Annotated[int, Field(le=MAX_INTEGER)] | Name
     private_key_file: Location
     installation_id: AtLeastOne | None = None
 

@@ -17,6 +17,7 @@ from trunkwatch.config.documents import parse_document
 from trunkwatch.config.fields import Flag, Location
 from trunkwatch.config.section import WebSection
 from trunkwatch.errors import ConfigError
+from trunkwatch.quoting import quoted
 from trunkwatch.textfiles import without_mark
 
 CIPHER_SUITES: Mapping[str, str | None] = MappingProxyType(
@@ -63,7 +64,7 @@ VERIFYING = ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
 
 def _cipher_suite(name: str) -> str:
     if name not in CIPHER_SUITES:
-        raise ValueError(f"must be one of {', '.join(CIPHER_SUITES)} (got {name!r})")
+        raise ValueError(f"must be one of {', '.join(CIPHER_SUITES)} (got {quoted(name)})")
     return name
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trunkwatch.errors import StoreError
-from trunkwatch.store.opening import MEMORY, check_path
+from trunkwatch.store.opening import MEMORY, check_path, real_path
 from trunkwatch.times import format_time
 
 LOCK_SUFFIX = "-lock"
@@ -33,6 +33,10 @@ class FileGuard:
         path: of an open SQLite file, or `MEMORY`.
         """
         self._path = path
+        file = real_path(path)
+        # The given path too: a link to it may be changed to lead to another file.
+        names = [] if path == MEMORY else [path, *(file + suffix for suffix in GUARDED_SUFFIXES)]
+        self._names = tuple(dict.fromkeys(names))
         self._opened = self._identities()
 
     def check(self) -> None:
@@ -49,9 +53,7 @@ class FileGuard:
             )
 
     def _identities(self) -> list[tuple[int, int] | None]:
-        if self._path == MEMORY:
-            return []
-        return [_identity(self._path + suffix) for suffix in GUARDED_SUFFIXES]
+        return [_identity(name) for name in self._names]
 
 
 class ServerLock:
@@ -74,10 +76,11 @@ class ServerLock:
         check_path(path)
         if path == MEMORY:
             return
+        lock = real_path(path) + LOCK_SUFFIX
         try:
-            self._file = os.open(path + LOCK_SUFFIX, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            problem = f"{path}{LOCK_SUFFIX} cannot be opened ({error.strerror})"
+            problem = f"{lock} cannot be opened ({error.strerror})"
             raise StoreError(path, problem) from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -115,10 +118,10 @@ def file_size(path: str) -> int:
     """Return the size of a file with its log, in bytes."""
     if path == MEMORY:
         return 0
-    size = 0
+    size, file = 0, real_path(path)
     for suffix in GUARDED_SUFFIXES:
         with suppress(FileNotFoundError):
-            size += Path(path + suffix).stat().st_size
+            size += Path(file + suffix).stat().st_size
     return size
 
 
@@ -129,7 +132,7 @@ def damage_of(path: str) -> str | None:
     """
     if path == MEMORY:
         return None
-    address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
+    address = f"file:{quote(real_path(path))}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
             (problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()

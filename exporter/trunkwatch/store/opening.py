@@ -1,5 +1,6 @@
 """Opens every SQLite file; refuses a foreign file before anything is written."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -56,11 +57,12 @@ def open_file(path: str, schema: Schema, *, exclusive: bool = False) -> sqlite3.
         StoreError: the file cannot be used, and was left untouched.
     """
     check_path(path)
+    file = real_path(path)
     busy_seconds = 0.0 if exclusive else BUSY_SECONDS
     try:
-        _refuse_foreign_file(path, schema, busy_seconds)
+        _refuse_foreign_file(file, schema, busy_seconds)
         connection = sqlite3.connect(
-            path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+            file, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
     except (OSError, *DAMAGE, ForeignFileError) as error:
         raise _refused(path, error, exclusive=exclusive) from error
@@ -72,6 +74,22 @@ def open_file(path: str, schema: Schema, *, exclusive: bool = False) -> sqlite3.
     return connection
 
 
+def real_path(path: str) -> str:
+    """Return the path of a file itself, where `path` leads to it by symbolic links.
+
+    SQLite puts the `-wal` file beside it, and the lock must be one for all of its names.
+
+    Raises:
+        StoreError: it cannot be a path.
+    """
+    if path == MEMORY:
+        return path
+    try:
+        return os.path.realpath(path)
+    except ValueError as error:
+        raise StoreError(path, f"cannot be a path ({error}); name a file") from None
+
+
 def check_path(path: str) -> None:
     """Check that a path can be that of a storage file.
 
@@ -81,13 +99,26 @@ def check_path(path: str) -> None:
     if not path:
         # SQLite opens a temporary file for an empty path and deletes it at the end.
         raise StoreError(path, "the path is empty; name a file, or leave the flag out")
-    if path != MEMORY and not Path(path).parent.is_dir():
-        raise StoreError(path, f"its folder {Path(path).parent} does not exist; create it")
-    if Path(path).is_dir():
-        raise StoreError(path, "is a folder; name a file in it")
-    if path != MEMORY and Path(path).exists() and not Path(path).is_file():
+    if path == MEMORY:
+        return
+    try:
+        problem = _problem_of(Path(path), Path(real_path(path)))
+    except OSError as error:
+        problem = f"cannot be used ({error.strerror}); name another file, or give it access"
+    if problem is not None:
+        raise StoreError(path, problem)
+
+
+def _problem_of(path: Path, file: Path) -> str | None:
+    for folder in (path.parent, file.parent):
+        if not folder.is_dir():
+            return f"its folder {folder} does not exist; create it"
+    if file.is_dir():
+        return "is a folder; name a file in it"
+    if file.exists() and not file.is_file():
         # Opening a FIFO would wait for ever.
-        raise StoreError(path, "is not a regular file; name a file")
+        return "is not a regular file; name a file"
+    return None
 
 
 def _refuse_foreign_file(path: str, schema: Schema, busy_seconds: float) -> None:

@@ -49,6 +49,10 @@ class BodyLostError(ConnectionError):
     """The client was too slow or has disconnected before its body was complete."""
 
 
+class _BadTargetError(ValueError):
+    """The target of a request has the absolute form, and is no address."""
+
+
 class _BodyNeeded(Exception):  # noqa: N818 — not an error
     """The application accepts the body of its request."""
 
@@ -129,9 +133,10 @@ class Gateway:
     ) -> None:
         """Answer one request."""
         assert scope["type"] == "http"
-        environ = _environ(scope)
         settings = self._settings.current()
+        environ: WSGIEnvironment = {}
         try:
+            environ = _environ(scope)
             refusal = await self._refusal(scope, environ, settings)
             if refusal is None:
                 reply, is_read = await self._reply(environ, receive)
@@ -139,11 +144,15 @@ class Gateway:
                 reply, is_read = refusal, False
         except BodyLostError:
             return
+        except _BadTargetError:
+            self._refused("malformed")
+            reply, is_read = _plain(HTTPStatus.BAD_REQUEST), False
         except Exception as error:
-            log.error("request failed", extra={"path": environ["PATH_INFO"]}, exc_info=error)
+            path = environ.get("PATH_INFO", "")
+            log.error("request failed", extra={"path": path}, exc_info=error)
             reply, is_read = _plain(HTTPStatus.INTERNAL_SERVER_ERROR), False
         headers = reply.headers
-        if not is_read and not _can_skip_body(environ):
+        if not is_read and not (environ and _can_skip_body(environ)):
             headers = [*headers, (b"Connection", b"close")]
         headers = with_security(headers, settings.headers)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -250,9 +259,17 @@ def _can_skip_body(environ: "WSGIEnvironment") -> bool:
 
 
 def _environ(scope: "HTTPScope") -> "WSGIEnvironment":
+    """Return the environment of a request without its body.
+
+    Raises:
+        _BadTargetError: the target is no address.
+    """
     target = scope["raw_path"] or b"/"
     if not target.startswith(b"/"):
-        target = urlsplit(target).path or b"/"  # RFC 9112, section 3.2.2: a proxy's absolute form
+        try:
+            target = urlsplit(target).path or b"/"  # RFC 9112, 3.2.2: a proxy's absolute form
+        except ValueError:  # brackets that do not close, or hold no address
+            raise _BadTargetError from None
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope["method"],
         "PATH_INFO": unquote_to_bytes(target).decode("latin-1"),

@@ -14,6 +14,7 @@ import uvicorn
 
 from trunkwatch.errors import ListenError, UsageError
 from trunkwatch.process import ended_threads
+from trunkwatch.quoting import quoted
 from trunkwatch.web.answer import is_at_most
 from trunkwatch.web.connection import SECONDS, Connection, Phase
 from trunkwatch.web.gateway import HEAD_LIMIT_BYTES, Gateway
@@ -50,7 +51,7 @@ def parse_address(address: str, flag: str = LISTEN_FLAG) -> tuple[str, int]:
     """
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or not is_at_most(port, 65535):
-        raise UsageError(f"{flag} {address!r}: must be host:port or :port")
+        raise UsageError(f"{flag} {quoted(address)}: must be host:port or :port")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 — Prometheus' own default
 
 

@@ -36,8 +36,9 @@ class Settings:
     headers: tuple[tuple[str, str], ...]
 
 
-_Files = tuple[tuple[str, bytes], ...]
-"""Paths, and digests of their contents: a key is not kept in memory twice."""
+_Files = list[tuple[str, bytes | str]]
+"""Paths, and digests of their contents (a key is not kept in memory twice) or why they cannot be
+read."""
 
 
 class WebSettings:
@@ -60,49 +61,63 @@ class WebSettings:
         self._path = path
         self._report = report
         self._checks = Checks()
-        self._seen: _Files = ()
+        self._seen: _Files = []
+        self._refused: tuple[_Files, tuple[str, ...]] | None = None
         self._problem = ""
         self._now = Settings(None, (), Logins({}, self._checks), ())
         if path is not None:
-            self._seen, self._now = self._read(path)
+            self._now = self._read(path, self._seen)
 
     def current(self) -> Settings:
-        """Return the settings; those before a change that cannot be used."""
-        if self._path is None:
-            return self._now
-        if self._is_unchanged():
-            self._recovered()
-        else:
+        """Return the settings; those before a change that cannot be used, whatever is wrong."""
+        if self._path is not None:
             try:
-                seen, settings = self._read(self._path)
-                self._check_protection(settings, self._path)
+                self._refresh(self._path)
             except ConfigError as error:
-                self._keep(error)
-            else:
-                self._seen, self._now = seen, settings
-                self._recovered()
-                log.info("web configuration reloaded", extra={"path": self._path})
+                self._keep(str(error))
+            except Exception as error:
+                # asyncio drops an exception here, and with it the connection, without a log line.
+                self._keep(repr(error), error)
         return self._now
+
+    def _refresh(self, path: str) -> None:
+        """Use the files if they have changed.
+
+        Raises:
+            ConfigError: they cannot be used.
+        """
+        if _is_unchanged(self._seen):
+            self._recovered()
+            return
+        if self._refused is not None and _is_unchanged(self._refused[0]):
+            # Parsing takes seconds at worst, in the event loop, and anybody can connect.
+            raise ConfigError(path, self._refused[1])
+        self._refused = None
+        seen: _Files = []
+        try:
+            settings = self._read(path, seen)
+            self._check_protection(settings, path)
+        except ConfigError as error:
+            self._refused = seen, error.problems
+            raise
+        self._seen, self._now = seen, settings
+        self._recovered()
+        log.info("web configuration reloaded", extra={"path": path})
 
     def close(self) -> None:
         """Stop the threads."""
         self._checks.close()
-
-    def _is_unchanged(self) -> bool:
-        try:
-            return all(_digest(_content(path)) == digest for path, digest in self._seen)
-        except OSError:
-            return False
 
     def _recovered(self) -> None:
         if self._problem:
             self._problem = ""
             self._report(True)
 
-    def _keep(self, error: ConfigError) -> None:
-        problem = str(error)
+    def _keep(self, problem: str, internal: Exception | None = None) -> None:
+        """Log a problem once: anybody can send requests."""
         if problem != self._problem:
-            log.error("web configuration not usable, the old one stays", extra={"error": problem})
+            text = "web configuration not usable, the old one stays"
+            log.error(text, extra={"error": problem}, exc_info=internal)
             self._report(False)
         self._problem = problem
 
@@ -120,22 +135,25 @@ class WebSettings:
         if problems:
             raise ConfigError(path, problems)
 
-    def _read(self, path: str) -> tuple[_Files, Settings]:
-        content = _content_or_error(path, path, "")
-        config = parse_web_config(content, path)
-        files, section = [(path, _digest(content))], config.tls_server_config
+    def _read(self, path: str, seen: _Files) -> Settings:
+        """Return the settings of the files, which are added to `seen`.
+
+        Raises:
+            ConfigError: they cannot be used.
+        """
+        config = parse_web_config(_content_or_error(path, path, "", seen), path)
+        section = config.tls_server_config
         if section is None:
-            return tuple(files), self._settings(config, None)
+            return self._settings(config, None)
         for key in ("cert_file", "key_file", "client_ca_file"):
             name = getattr(section, key)
             if name is not None:
-                found = _content_or_error(name, path, f"tls_server_config.{key}: {name} ")
-                files.append((name, _digest(found)))
+                _content_or_error(name, path, f"tls_server_config.{key}: {name} ", seen)
         try:
             context = tls_context(section)
         except ValueError as error:
             raise ConfigError(path, [f"tls_server_config: {error}"]) from None
-        return tuple(files), self._settings(config, context)
+        return self._settings(config, context)
 
     def _settings(self, config: WebConfig, tls: ssl.SSLContext | None) -> Settings:
         section = config.tls_server_config
@@ -165,9 +183,28 @@ def _content(path: str) -> bytes:
     return content
 
 
-def _content_or_error(path: str, config_path: str, where: str) -> bytes:
+def _state(path: str) -> bytes | str:
     try:
-        return _content(path)
+        return _digest(_content(path))
     except OSError as error:
+        return str(error)
+
+
+def _is_unchanged(files: _Files) -> bool:
+    return all(_state(path) == state for path, state in files)
+
+
+def _content_or_error(path: str, config_path: str, where: str, seen: _Files) -> bytes:
+    """Return the content of a file, which is added to `seen` also if it cannot be read.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        content = _content(path)
+    except OSError as error:
+        seen.append((path, str(error)))
         problem = f"{where}cannot be read ({error.strerror})"
         raise ConfigError(config_path, [problem]) from None
+    seen.append((path, _digest(content)))
+    return content

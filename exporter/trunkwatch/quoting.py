@@ -1,0 +1,70 @@
+"""Values and keys that people wrote, as errors quote them: short, and without credentials.
+
+A token in a clone's address is pasted where owner/name belongs, and a missing space after a colon
+makes a key of a key and its value. Errors are shown in logs, which more people read.
+"""
+
+import math
+import re
+from datetime import date
+
+from trunkwatch.cuts import cut_to_characters
+
+HIDDEN = "***"
+
+MAX_QUOTED_CHARACTERS = 200
+"""Characters of a value that are quoted."""
+
+MAX_QUOTED_DIGITS = 40
+"""Digits of a number that are quoted; Python refuses to convert one of thousands to decimals."""
+
+_SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_LOGIN = re.compile(r"((?:[^\s()'\"@]*://)?)[^\s()'\"]*@")
+_QUERY = re.compile(r"([?#]).*", re.DOTALL)
+_CREDENTIALS = re.compile(r"://.*@", re.DOTALL)
+
+
+def quoted(value: object) -> str:
+    """Return a value for an error."""
+    if isinstance(value, str):
+        return repr(cut_to_characters(without_login(value), MAX_QUOTED_CHARACTERS))
+    if isinstance(value, int) and abs(value) >= 10**MAX_QUOTED_DIGITS:
+        return f"a number of about {math.ceil(value.bit_length() * math.log10(2))} digits"
+    if value is None or isinstance(value, int | float | date):
+        return repr(value)
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a mapping"
+    return f"a value of type {type(value).__name__}"
+
+
+def quoted_key(key: object) -> str:
+    """Return a key of a mapping for an error, without what follows a colon in it."""
+    if not isinstance(key, str):
+        return quoted(key)
+    name, colon, _ = key.partition(":")
+    shown = without_login(name) + (f":{HIDDEN}" if colon else "")
+    return cut_to_characters(shown, MAX_QUOTED_CHARACTERS)
+
+
+def without_login(value: str) -> str:
+    """Return a value without what may be the login of an address, and an address without its query.
+
+    Unlike `urls.without_credentials`, this is for a value that may be no valid address: a password
+    may contain any character, such as a slash or a space.
+    """
+    scheme = _SCHEME.match(value)
+    start = scheme[0] if scheme else ""
+    _, at, rest = value.removeprefix(start).rpartition("@")
+    if scheme:
+        rest = _QUERY.sub(rf"\1{HIDDEN}", rest)
+    return f"{start}{HIDDEN if at else ''}{at}{rest}"
+
+
+def without_logins(text: str) -> str:
+    """Return a sentence with addresses in it without their logins."""
+    return _LOGIN.sub(rf"\1{HIDDEN}@", text)
+
+
+def has_login(value: str) -> bool:
+    """Return whether a value is an address with a user, a token or a password."""
+    return _CREDENTIALS.search(value) is not None
