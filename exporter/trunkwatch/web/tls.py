@@ -140,7 +140,8 @@ class Handshake(asyncio.Protocol):
             return
         finally:
             self._connection.connections.discard(self)
-        assert secure is not None
+        if secure is None:  # the client closed the connection right after its handshake
+            return
         if self._allowed_sans and not _has_san(secure, self._allowed_sans):
             self._refused("client_certificate")
             secure.abort()
