@@ -19,6 +19,9 @@ MAX_QUOTED_DIGITS = 40
 """Digits of a number that are quoted; Python refuses to convert one of thousands to decimals."""
 
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_BARE_LOGIN = re.compile(r"\s*[^\s()\[\]*'\"@]+(?=@)")
+"""A login before a host without a scheme; a job such as `test (node@18)` or a pattern has none."""
+
 _LOGIN = re.compile(r"((?:[^\s()'\"@]*://)?)[^\s()'\"]*@")
 _QUERY = re.compile(r"([?#]).*", re.DOTALL)
 _CREDENTIALS = re.compile(r"://.*@", re.DOTALL)
@@ -53,11 +56,12 @@ def without_login(value: str) -> str:
     may contain any character, such as a slash or a space.
     """
     scheme = _SCHEME.match(value)
-    start = scheme[0] if scheme else ""
-    _, at, rest = value.removeprefix(start).rpartition("@")
-    if scheme:
-        rest = _QUERY.sub(rf"\1{HIDDEN}", rest)
-    return f"{start}{HIDDEN if at else ''}{at}{rest}"
+    if scheme is None:
+        login = _BARE_LOGIN.match(value)
+        return value if login is None else HIDDEN + value[login.end() :]
+    _, at, rest = value.removeprefix(scheme[0]).rpartition("@")
+    rest = _QUERY.sub(rf"\1{HIDDEN}", rest)
+    return f"{scheme[0]}{HIDDEN if at else ''}{at}{rest}"
 
 
 def without_logins(text: str) -> str:

@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.errors import UsageError
-from trunkwatch.quoting import quoted
 
 LISTED = 10
 """Names that an error lists at most."""
@@ -45,7 +44,7 @@ def find_job(snapshot: Snapshot, wanted: str, lists_all: str) -> Found:
     if not found:
         raise UsageError("\n".join(_unknown(snapshot, jobs, wanted, lists_all)))
     named = "; ".join(shlex.quote(_names(job)[-1]) for job, _ in found[:LISTED])
-    raise UsageError(f"{quoted(wanted)} is {len(found)} jobs, give one of them in full: {named}")
+    raise UsageError(f"{wanted!r} is {len(found)} jobs, give one of them in full: {named}")
 
 
 def _first_matches(jobs: Iterable[Found], wanted: str) -> list[Found]:
@@ -70,9 +69,9 @@ def _unknown(
     """Yield the lines of the error that no job has a name."""
     names = _nearest(wanted.casefold(), [job for job, _ in jobs])
     if names:
-        yield f"no job is called {quoted(wanted)}; the nearest names: {'; '.join(map(repr, names))}"
+        yield f"no job is called {wanted!r}; the nearest names: {'; '.join(map(repr, names))}"
     else:
-        yield f"no job is called {quoted(wanted)}; to list the jobs: {lists_all}"
+        yield f"no job is called {wanted!r}; to list the jobs: {lists_all}"
     failed = [source for source in snapshot.sources if not source.up]
     if failed:
         sources = ", ".join(source.name for source in failed)
