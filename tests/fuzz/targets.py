@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import yaml
 from hypothesis import strategies as st
 from trunkwatch.app.triage import read_alerts, read_questions, read_tickets
 from trunkwatch.config import BuildbotSource, check_routes, parse_config, policy_of
 from trunkwatch.config.load import all_keys
+from trunkwatch.config.web_config import parse_web_config
 from trunkwatch.confirm.runner import NotRepeatable
 from trunkwatch.demo.incident import INCIDENT
 from trunkwatch.domain.model import Trunk
@@ -109,6 +111,35 @@ def parse_configuration(text: str) -> None:
         problems = error.problems
     assert problems
     assert [line for problem in problems for line in problem.splitlines()] == list(problems)
+
+
+WEB = """\
+tls_server_config: {cert_file: a.crt, key_file: a.key, min_version: TLS12, client_ca_file: ca.crt,
+  client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: [a.example.com]}
+http_server_config: {http2: false, headers: {X-Frame-Options: deny}}
+basic_auth_users: {"a": "$2y$10$0JH.994jNL2L8PPZEm/fyOCpSKe5h7N0XGxauxeObDT//IcEkoDO2"}
+"""
+
+
+def _web_texts() -> st.SearchStrategy[bytes]:
+    document = yaml.safe_load(WEB)
+    inner = {key for section in document.values() for key in section}
+    texts = yaml_texts(
+        [*document, *sorted(inner)],
+        ("TLS12", "TLS13", "NoClientCert", "deny", *document["basic_auth_users"].values()),
+        lambda values: st.fixed_dictionaries({}, optional=dict.fromkeys(document, values)),
+    )
+    return st.one_of(texts.map(str.encode), spoiled(WEB.encode()))
+
+
+def parse_web(content: bytes) -> None:
+    """Parse a web configuration; no problem repeats the hash of a password."""
+    problems: tuple[str, ...] = ()
+    try:
+        parse_web_config(content, "web.yml")
+    except ConfigError as error:
+        problems = error.problems
+    assert not [problem for problem in problems if "$2y$10$0JH" in problem]
 
 
 ROUTES = """\
@@ -467,6 +498,7 @@ NO_DOCUMENT = (ReadingError, ValueError, RecursionError)
 TARGETS = (
     Target("configuration", lambda: yaml_texts(all_keys(), WORDS, _configuration),
            parse_configuration),
+    Target("web configuration", _web_texts, parse_web),
     Target("check-config --alertmanager", _alertmanager_texts, check_alertmanager, (ConfigError,)),
     Target("recorded file", lambda: lines_of(*_recorded_lines()), read_recorded, (SourceError,)),
     Target("GitHub, REST", REST.inputs, REST.try_one, counts=lambda: REST.counts),

@@ -90,6 +90,7 @@ YAML_TRAPS = (
     "a: !!float x", "a: !!map text", "a: !!binary é", "a: 9999-99-99", "a: &a [*a]\nsources: *a",
     "&a {sources: *a}", "<<: [1]", "!!set {sources}", "%YAML 3.0\n---\na: b",
     "sources: " + "[" * 2000, "a: " + "9" * 5000, "a: 1e400", 'a: "\\ud800"', "sources: *b",
-    "a: &a x\nb: [*a, *a]\n<<: *a",
+    "a: &a x\nb: [*a, *a]\n<<: *a", 'a: "\\U00110000"', 'a: "\\UFFFFFFFF"', 'a: "\\0"',
+    "%YAML 1." + "9" * 5000 + "\n---\na: b", "a: 0x" + "f" * 5000, "a: -0b" + "1" * 20_000,
 )  # fmt: skip
 """What YAML's own types stumble over."""
