@@ -51,7 +51,8 @@ def test_keys(key: object, shown: str) -> None:
         ("extra argument (https://u:hunter2@h/o)", "extra argument (https://***@h/o)"),
         ("--set url=https://u:hunter2@h: no", "--set url=https://***@h: no"),
         ("u:hunter2@h https://hunter2@i and text", "***@h https://***@i and text"),
-        ("no address", "no address"),
+        ("no address, @scope/package", "no address, @scope/package"),
+        ("p@ss://hunter2@h", "***@h"),
     ],
 )
 def test_sentences(text: str, shown: str) -> None:

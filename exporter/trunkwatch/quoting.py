@@ -22,9 +22,8 @@ _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _BARE_LOGIN = re.compile(r"\s*[^\s()\[\]*'\"@]+(?=@)")
 """A login before a host without a scheme; a job such as `test (node@18)` or a pattern has none."""
 
-_LOGIN = re.compile(r"((?:[^\s()'\"@]*://)?)[^\s()'\"]*@")
+_WORD = re.compile(r"[^\s()'\"]+")
 _QUERY = re.compile(r"([?#]).*", re.DOTALL)
-_CREDENTIALS = re.compile(r"://.*@", re.DOTALL)
 
 
 def quoted(value: object) -> str:
@@ -66,9 +65,19 @@ def without_login(value: str) -> str:
 
 def without_logins(text: str) -> str:
     """Return a sentence with addresses in it without their logins."""
-    return _LOGIN.sub(rf"\1{HIDDEN}@", text)
+    return _WORD.sub(lambda word: _word_without_login(word[0]), text)
+
+
+def _word_without_login(word: str) -> str:
+    before, at, rest = word.rpartition("@")
+    if not before:
+        return word
+    scheme, mark, _ = before.partition("://")
+    kept = scheme + mark if mark and "@" not in scheme else ""
+    return f"{kept}{HIDDEN}{at}{rest}"
 
 
 def has_login(value: str) -> bool:
     """Return whether a value is an address with a user, a token or a password."""
-    return _CREDENTIALS.search(value) is not None
+    _, scheme, rest = value.partition("://")
+    return scheme != "" and "@" in rest
