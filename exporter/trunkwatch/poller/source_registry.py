@@ -142,20 +142,14 @@ class SourceRegistry:
         trunks = {trunk: completed(trunk, each) for trunk, each in report.trunks.items()}
         return replace(report, trunks=trunks)
 
-    def time_entries(
-        self, source: str, report: RefreshReport, facts: Iterable[Fact]
-    ) -> Iterator[StateEntry]:
+    def time_entries(self, source: str, report: RefreshReport) -> Iterator[StateEntry]:
         """Yield the entries with the times of the trunks that could not be read, for a restart.
 
         Args:
             source: its name.
             report: of a refresh, with earlier times.
-            facts: of the refresh.
         """
         stored = self.state(source).entries
-        for fact in facts:
-            if isinstance(fact, TrunkRemoved):
-                yield StateEntry(_time_key(fact.trunk), None)
         for trunk, each in report.trunks.items():
             if each.error is not None or each.read_until is None:
                 text = NEVER if each.read_until is None else repr(each.read_until)
@@ -373,10 +367,10 @@ class SourceRegistry:
         kept = self._kept.get(name, {}).get(trunk)
         if kept is not None and name not in self._reports:
             return kept.read_until, kept.problem
-        text, stored = self.state(name).entries.get(_time_key(trunk)), self._stored[name]
-        if text is not None:
-            return _time_of(text), None
-        return stored.last_success if stored and trunk in stored.trunks else None, None
+        stored = self._stored[name]
+        if stored is None:
+            return None, None
+        return self._stored_time(name, trunk, stored.last_success, stored.trunks), None
 
     def _read_before(self, source: str, trunk: Trunk) -> float | None:
         """Return up to when a trunk was read before a refresh that did not read it."""
@@ -386,14 +380,28 @@ class SourceRegistry:
         kept = self._kept.get(source, {}).get(trunk)
         if kept is not None:
             return kept.read_until
+        return self._stored_time(source, trunk, *self._successes.get(source, (None, ())))
+
+    def _stored_time(
+        self, source: str, trunk: Trunk, last_success: float | None, trunks: Collection[Trunk]
+    ) -> float | None:
+        """Return the time of a trunk's entry; without one, of the last success that had the trunk.
+
+        Args:
+            source: its name.
+            trunk: of the source.
+            last_success: of the source (seconds since the epoch).
+            trunks: that the source had read by then.
+        """
         text = self.state(source).entries.get(_time_key(trunk))
         if text is not None:
             return _time_of(text)
-        last_success, trunks = self._successes.get(source, (None, ()))
         return last_success if trunk in trunks else None
 
     def only_orders_of(self, source: str, facts: Iterable[Fact]) -> Iterator[Fact]:
         """Drop the commit orders that another source owns; each trunk's order has one owner.
+
+        The time of a trunk that could not be read ends with the trunk.
 
         Raises:
             OrderConflictError: two sources report the order of one trunk, and the configuration
@@ -409,6 +417,7 @@ class SourceRegistry:
                 log.warning("trunk removed", extra={**fields, "reason": fact.reason})
                 if self._order_owners.get(fact.trunk) == source:
                     del self._order_owners[fact.trunk]
+                yield StateEntry(_time_key(fact.trunk), None)
             yield fact
 
     def _fed_by(self, source: str) -> frozenset[Trunk]:

@@ -223,7 +223,7 @@ class TrunkEngine:
                 return None  # It reads the source itself.
             report = self._sources.with_earlier_times(source, report, received)
             facts += self._sources.shard_entry(source)
-            facts += list(self._sources.time_entries(source, report, facts))
+            facts += self._sources.time_entries(source, report)
             self._apply(source, facts, received, None if report.failure else self._clock())
             self._sources.refreshed(source, report, seconds)
             unknown = self._changed() - self._trunks.states.keys()
